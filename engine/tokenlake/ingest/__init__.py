@@ -1,0 +1,1 @@
+"""The write wing: discover, read, parse, salvage, dedup, merge, commit; pipeline.py knows the order."""

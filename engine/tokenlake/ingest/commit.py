@@ -1,0 +1,65 @@
+"""Makes a merged snapshot the lake's newest: files synced and moved into place, the catalog replaced, the old removed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from tokenlake.store import catalog
+from tokenlake.store.catalog import Snapshot
+
+STAGING_NAME = ".staging"
+
+
+def commit(snapshot: Snapshot, staging: Path) -> Snapshot:
+    """Publishes `snapshot`, whose new data files still lie in `staging`; returns it with their final names.
+
+    A process killed before the catalog is replaced leaves the lake as it was, one killed after it the new lake; what
+    lies about afterwards is removed by the next writer (`clean`).
+    """
+    root = snapshot.root
+    prefix = str(staging.relative_to(root)) + os.sep
+    touched: set[Path] = {root}
+    files = {}
+    for table, names in snapshot.files.items():
+        final = []
+        for name in names:
+            if name.startswith(prefix):
+                source, name = root / name, name.removeprefix(prefix)
+                target = root / name
+                touched.update(_make_folders(root, target.parent))
+                _sync(source)
+                os.chmod(source, 0o600)
+                os.replace(source, target)
+            final.append(name)
+        files[table] = tuple(sorted(final))
+    for folder in touched:
+        catalog.sync_folder(folder)
+    published = Snapshot(root, snapshot.commit, files)
+    catalog.publish(published)
+    clean(published)
+    return published
+
+
+def clean(snapshot: Snapshot) -> None:
+    """Removes what no snapshot needs: staging folders, and data files that the catalog does not name."""
+    root = snapshot.root
+    shutil.rmtree(root / STAGING_NAME, ignore_errors=True)
+    (root / catalog.CATALOG_NAME).with_suffix(".json.new").unlink(missing_ok=True)
+    wanted = {name for names in snapshot.files.values() for name in names}
+    for table in snapshot.files:
+        for path in (root / table).rglob("*.parquet"):
+            if str(path.relative_to(root)) not in wanted:
+                path.unlink(missing_ok=True)
+
+
+def _make_folders(root: Path, folder: Path) -> list[Path]:
+    made = [parent for parent in (folder, *folder.parents) if parent.is_relative_to(root)]
+    folder.mkdir(parents=True, exist_ok=True)
+    return made
+
+
+def _sync(path: Path) -> None:
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,188 @@
+"""Which rows count: requests, tool calls, sessions and single copies, made from rows as logged (rules 8 to 17).
+
+Each query is a definition. It reads these relations, all limited to the keys at hand where that matters:
+`starts` (session_id, started, is_fork), `paths` (file_id, path), `usage` (rows like usage_rows), `tool_uses` and
+`tool_results` (rows like tool_rows), `candidates` (rows of one text table), `session_parts` (like session_files).
+"""
+
+from __future__ import annotations
+
+MACROS = """
+-- 2.1.96 < 2.1.97 < 2.2.0; null for a version that is not three numbers.
+create or replace temp macro version_number(version) as
+  try_cast(split_part(version, '.', 1) as bigint) * 1000000
+  + try_cast(split_part(version, '.', 2) as bigint) * 1000
+  + try_cast(regexp_extract(split_part(version, '.', 3), '^[0-9]+') as bigint);
+"""
+
+STARTS = """
+-- When each session started: what decides who owns a record that several sessions hold (rule 11).
+select session_id, min(first_ts) as started, bool_or(parent is not null and parent <> session_id) as is_fork
+from session_parts group by session_id
+"""
+
+SEARCHES = """
+-- Searches of the WebSearch tool, reported with its result, by the request that called it (rule 17).
+select key, sum(searches)::bigint as searches
+from (
+  select tool_use_id, any_value(uses.key) as key, max(results.search_count) as searches
+  from tool_results results join tool_uses uses using (tool_use_id)
+  where results.search_count > 0
+  group by tool_use_id
+)
+group by key
+"""
+
+REQUESTS = """
+with located as (
+  -- Synthetic rows are not requests (rule 10).
+  select usage.*, paths.path from usage join paths using (file_id)
+  where model is distinct from '<synthetic>'
+),
+seen as (
+  select key, count(*) as n_rows, count(distinct session_id) as n_sessions,
+    bool_or(origin <> 'agent_progress') as has_own_row
+  from located group by key
+),
+counted as (
+  -- A row of agent_progress is only a fallback (rule 9).
+  select located.*, n_rows, n_sessions
+  from located join seen using (key)
+  where origin <> 'agent_progress' or not has_own_row
+),
+kept as (
+  -- The most output tokens; then the later time; then the greater (path, offset) (rule 9).
+  select * from counted
+  qualify row_number() over (
+    partition by key order by output_tokens desc, ts desc nulls last, path desc, "offset" desc) = 1
+),
+spans as (
+  select key, min(ts) as ts, max(ts) as last_ts, max(stop_reason) as any_stop_reason,
+    count(stop_reason) = 0 as never_stopped, max(output_tokens) as most_output_tokens,
+    max(web_searches) as usage_searches, max(cost_logged) as cost_logged
+  from counted group by key
+),
+content as (
+  -- Copies of a record are one record.
+  select key, sum(text_chars)::bigint as text_chars, sum(thinking_chars)::bigint as thinking_chars,
+    sum(tool_calls)::bigint as tool_calls
+  from (
+    select key, max(text_chars) as text_chars, max(thinking_chars) as thinking_chars,
+      max(tool_calls) as tool_calls
+    from counted group by key, coalesce(uuid, file_id || ':' || "offset")
+  )
+  group by key
+),
+shared as (
+  select counted.*, starts.started, starts.is_fork
+  from counted left join starts using (session_id) where n_sessions > 1 or forked_from is not null
+),
+owners as (
+  -- Where a copy says what it was forked from, that session owns it; else the one that started first (rule 11).
+  select key,
+    coalesce(
+      arg_min(forked_from, struct_pack(a := coalesce(parents.started, 'infinity'::timestamptz), b := forked_from))
+        filter (forked_from is not null),
+      arg_min(shared.session_id,
+        struct_pack(a := coalesce(shared.started, 'infinity'::timestamptz), b := shared.session_id))
+    ) as session_id
+  from shared left join (select session_id, started from starts) parents on forked_from = parents.session_id
+  group by key
+),
+places as (
+  -- A copy is stamped anew with its own place: the owner's copy tells where the request was made.
+  select shared.key, cwd, git_branch, host, agent_id, is_sidechain, prompt_id, entrypoint, version
+  from shared join owners on shared.key = owners.key and shared.session_id = owners.session_id
+  qualify row_number() over (
+    partition by shared.key order by output_tokens desc, ts desc nulls last, path desc, "offset" desc) = 1
+)
+select
+  key, spans.ts, spans.last_ts, coalesce(owners.session_id, kept.session_id) as session_id,
+  case when places.key is null then kept.cwd else places.cwd end as project,
+  case when places.key is null then kept.git_branch else places.git_branch end as git_branch,
+  case when places.key is null then kept.host else places.host end as host,
+  'claude-code' as agent,
+  case when places.key is null then kept.version else places.version end as version,
+  case when places.key is null then kept.entrypoint else places.entrypoint end as entrypoint,
+  model, origin,
+  case when places.key is null then kept.is_sidechain else places.is_sidechain end as is_sidechain,
+  case when places.key is null then kept.agent_id else places.agent_id end as agent_id,
+  case when places.key is null then kept.prompt_id else places.prompt_id end as prompt_id,
+  input_tokens, output_tokens, cache_write_5m_tokens, cache_write_1h_tokens, cache_read_tokens,
+  input_tokens + cache_write_5m_tokens + cache_write_1h_tokens + cache_read_tokens as context_tokens,
+  coalesce(nullif(usage_searches, 0), searches, 0) as web_searches,
+  service_tier, speed, inference_geo, effort, coalesce(stop_reason, any_stop_reason) as stop_reason,
+  -- Between 2.1.0 and 2.1.96 the streaming placeholder of at most 10 tokens was often never replaced (rule 16).
+  never_stopped or coalesce(version_number(kept.version) < 2001097 and most_output_tokens <= 10, false)
+    as output_is_partial,
+  n_rows, n_sessions, content.text_chars, content.thinking_chars, content.tool_calls, spans.cost_logged,
+  file_id, "offset"
+from kept
+join spans using (key)
+join content using (key)
+left join owners using (key)
+left join places using (key)
+left join searches using (key)
+"""
+
+TOOL_CALLS = """
+with uses as (
+  -- Of the copies of a call, the one in the session that started first.
+  select tool_uses.* from tool_uses left join starts using (session_id) join paths using (file_id)
+  qualify row_number() over (
+    partition by tool_use_id
+    order by origin = 'agent_progress', started nulls last, is_fork, session_id, path, "offset") = 1
+),
+results as (
+  select tool_results.* from tool_results left join starts using (session_id) join paths using (file_id)
+  qualify row_number() over (
+    partition by tool_use_id
+    order by origin = 'agent_progress', started nulls last, is_fork, session_id, path, "offset") = 1
+)
+select
+  tool_use_id, uses.key, uses.session_id, uses.agent_id, uses.is_sidechain, uses.ts, results.ts as result_ts,
+  uses.name, uses.target, uses.input_bytes, results.result_bytes, results.is_error, results.denied,
+  uses.host, uses.file_id, uses."offset"
+from uses left join results using (tool_use_id)
+"""
+
+RANKED_COPIES = """
+-- Copies of one record in several files: the first is kept.
+select candidates.*,
+  row_number() over (
+    partition by id order by started nulls last, is_fork, session_id, path, "offset") as copy
+from candidates left join starts using (session_id) join paths using (file_id)
+"""
+
+SESSIONS = """
+with parts as (
+  select session_id, min(first_ts) as first_ts, max(last_ts) as last_ts, count(*) as files,
+    arg_min(project, struct_pack(a := coalesce(first_ts, 'infinity'::timestamptz), b := path))
+      filter (project is not null) as project,
+    arg_max(title, struct_pack(a := title_order, b := path)) filter (title is not null) as title,
+    arg_min(host, struct_pack(a := coalesce(first_ts, 'infinity'::timestamptz), b := path)) as host,
+    min(parent) filter (parent <> session_id) as parent
+  from session_parts join paths using (file_id)
+  group by session_id
+),
+owned as (
+  select session_id, count(*) as requests, count(distinct agent_id) as agents,
+    min(ts) as first_ts, max(last_ts) as last_ts, arg_min(project, struct_pack(a := ts, b := key)) as project,
+    arg_min(host, struct_pack(a := ts, b := key)) as host
+  from all_requests where session_id is not null group by session_id
+),
+acts as (
+  select session_id, count(*) as prompts from all_prompts where session_id is not null group by session_id
+)
+-- An owner may be known only from the copies that name it (rule 11).
+select
+  coalesce(parts.session_id, owned.session_id) as session_id,
+  coalesce(parts.first_ts, owned.first_ts) as first_ts,
+  coalesce(parts.last_ts, owned.last_ts) as last_ts,
+  coalesce(parts.project, owned.project) as project, title,
+  coalesce(parts.host, owned.host) as host,
+  coalesce(files, 0) as files, coalesce(agents, 0) as agents, coalesce(requests, 0) as requests,
+  coalesce(prompts, 0) as prompts, parent
+from parts full join owned on parts.session_id = owned.session_id
+left join acts on acts.session_id = coalesce(parts.session_id, owned.session_id)
+"""

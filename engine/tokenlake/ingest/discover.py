@@ -1,0 +1,126 @@
+"""Finds the transcripts below the roots: where agents keep them, which files count, what they look like on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenlake.errors import SourceError
+from tokenlake.sources import claude
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A transcript on disk: absolute path, kind (sources), size in bytes, modification time in ns."""
+
+    file_id: int
+    path: str
+    kind: str
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """What a walk found: the roots as walked, the transcripts in path order, and what had to be left out."""
+
+    roots: tuple[str, ...]
+    files: tuple[FoundFile, ...]
+    warnings: tuple[str, ...]
+
+
+def default_roots(environment: Mapping[str, str]) -> list[Path]:
+    """Where Claude Code keeps its logs on this machine, whether or not they exist.
+
+    `$CLAUDE_CONFIG_DIR` (comma-separated, with or without `/projects`) replaces the defaults, which are
+    `$XDG_CONFIG_HOME/claude` or `~/.config/claude`, and `~/.claude`.
+    """
+    configured = environment.get("CLAUDE_CONFIG_DIR", "")
+    if configured.strip():
+        folders = [Path(part.strip()).expanduser() for part in configured.split(",") if part.strip()]
+    else:
+        xdg = environment.get("XDG_CONFIG_HOME") or "~/.config"
+        folders = [Path(xdg).expanduser() / "claude", Path("~/.claude").expanduser()]
+    return [folder if folder.name == "projects" else folder / "projects" for folder in folders]
+
+
+def discover(roots: Sequence[str | os.PathLike[str]] | None, host: str) -> Discovery:
+    """Walks the roots (default: where agents keep their logs) and lists every transcript once.
+
+    Symbolic links are not followed: one that leads to a file below a root is a copy that is read by its own
+    path, one that leads elsewhere is named in the warnings. A given root may be a single transcript.
+    Raises SourceError where a given root does not exist, cannot be read, or no default root exists.
+    """
+    if roots is None:
+        wanted = [root for root in default_roots(os.environ) if root.is_dir()]
+        if not wanted:
+            places = ", ".join(str(root) for root in default_roots(os.environ))
+            raise SourceError(f"no transcripts: none of {places} exists; name a folder with --root")
+    else:
+        wanted = [Path(root).expanduser() for root in roots]
+    real = _without_nested(_existing(wanted))
+    warnings: list[str] = []
+    files: dict[str, FoundFile] = {}
+    for root in real:
+        for path, stat in _walk(root, real, warnings):
+            kind = claude.kind_of(Path(path.removeprefix(root)) if path != root else Path(path))
+            if kind is not None and path not in files:
+                files[path] = FoundFile(file_id(host, path), path, kind, stat.st_size, stat.st_mtime_ns)
+    return Discovery(tuple(real), tuple(files[path] for path in sorted(files)), tuple(warnings))
+
+
+def file_id(host: str, path: str) -> int:
+    """The number that stands for a transcript: a 63-bit hash of host and path, the same in every ingest."""
+    digest = hashlib.blake2b(f"{host}\0{path}".encode("utf-8", "surrogateescape"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+def _existing(roots: Iterable[Path]) -> list[str]:
+    real = []
+    for root in roots:
+        if not root.exists():
+            raise SourceError(f"{root}: no such file or folder; check --root")
+        if not os.access(root, os.R_OK):
+            raise SourceError(f"{root}: no permission to read it; check its permissions")
+        real.append(os.path.realpath(root))
+    return real
+
+
+def _without_nested(roots: list[str]) -> list[str]:
+    """Each root once, and none that lies inside another."""
+    kept: list[str] = []
+    for root in sorted(set(roots)):
+        if not any(is_below(root, other) for other in kept):
+            kept.append(root)
+    return kept
+
+
+def is_below(path: str, root: str) -> bool:
+    """Whether `path` is `root` or lies inside it."""
+    return path == root or path.startswith(root.rstrip(os.sep) + os.sep)
+
+
+def _walk(root: str, roots: list[str], warnings: list[str]) -> Iterator[tuple[str, os.stat_result]]:
+    if os.path.isfile(root):
+        yield root, os.stat(root)
+        return
+    folders = [root]
+    while folders:
+        folder = folders.pop()
+        try:
+            entries = list(os.scandir(folder))
+        except OSError as error:
+            warnings.append(f"{folder}: {error.strerror or error}; its transcripts were not read")
+            continue
+        for entry in entries:
+            if entry.is_symlink():
+                target = os.path.realpath(entry.path)
+                if not any(is_below(target, other) for other in roots):
+                    warnings.append(f"{entry.path}: a link out of the root, not followed; add --root {target}")
+            elif entry.is_dir():
+                folders.append(entry.path)
+            elif entry.name.endswith(claude.SUFFIXES) and entry.is_file():
+                yield entry.path, entry.stat()

@@ -1,0 +1,115 @@
+"""Decides for each transcript what an ingest does with it: leave it, read its tail, read it whole, or refuse it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tokenlake.ingest.discover import Discovery, FoundFile, is_below
+from tokenlake.ingest.read import Task, ends_a_line, fingerprint, is_archive, open_transcript
+from tokenlake.sources import claude
+from tokenlake.store.ledger import REFUSED_KINDS, Entry
+
+_HEAD_BYTES = 1 << 16
+
+
+@dataclass(slots=True)
+class Plan:
+    """What is to be done: reading tasks, and file_ids in sets by what the ledger has to learn about them."""
+
+    tasks: list[Task] = field(default_factory=list)
+    found: dict[int, FoundFile] = field(default_factory=dict)
+    grown: set[int] = field(default_factory=set)
+    replaced: set[int] = field(default_factory=set)
+    refused: set[int] = field(default_factory=set)
+    departed: set[int] = field(default_factory=set)
+    unchanged: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether the lake is up to date."""
+        return not (self.tasks or self.refused or self.departed)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes on disk that the tasks will read."""
+        return sum(task.size - task.start for task in self.tasks)
+
+
+def plan(discovery: Discovery, ledger: Mapping[int, Entry], host: str) -> Plan:
+    """Compares what is on disk with the ledger.
+
+    Unchanged (same size and time) costs nothing more; grown is read from where it was left, after a check that
+    what was read before is still there; anything else that differs is read whole and replaces its earlier rows.
+    """
+    result = Plan()
+    for file in discovery.files:
+        entry = ledger.get(file.file_id)
+        result.found[file.file_id] = file
+        try:
+            _plan_file(file, entry, result)
+        except OSError as error:
+            result.warnings.append(f"{file.path}: {error.strerror or error}; not read")
+    for entry in ledger.values():
+        if entry.host != host or entry.departed or entry.file_id in result.found:
+            continue
+        if any(is_below(entry.path, root) for root in discovery.roots):
+            result.departed.add(entry.file_id)
+    return result
+
+
+def _plan_file(file: FoundFile, entry: Entry | None, result: Plan) -> None:
+    if entry is None:
+        _plan_whole(file, result)
+        return
+    if entry.size == file.size and entry.mtime_ns == file.mtime_ns and not entry.departed:
+        result.unchanged += 1
+    elif entry.kind not in REFUSED_KINDS and _only_grew(file, entry):
+        result.grown.add(file.file_id)
+        first_line = entry.lines + ends_a_line(file.path, entry.ingested_bytes)
+        result.tasks.append(Task(file.file_id, file.path, file.size, entry.ingested_bytes, first_line))
+    else:
+        if entry.ingested_bytes:
+            result.replaced.add(file.file_id)
+        _plan_whole(file, result)
+
+
+def _plan_whole(file: FoundFile, result: Plan) -> None:
+    if _is_stream_dump(file.path):
+        result.refused.add(file.file_id)
+        result.warnings.append(
+            f"{file.path}: output of --output-format stream-json, not a transcript; not read"
+        )
+        return
+    result.tasks.append(Task(file.file_id, file.path, file.size))
+
+
+def _only_grew(file: FoundFile, entry: Entry) -> bool:
+    if is_archive(file.path) or file.size < entry.ingested_bytes:
+        return False
+    if fingerprint(file.path, entry.ingested_bytes) != entry.prefix_hash:
+        return False
+    return ends_a_line(file.path, entry.ingested_bytes) or _rest_of_line_is_blank(file.path, entry.ingested_bytes)
+
+
+def _rest_of_line_is_blank(path: str, position: int) -> bool:
+    """Whether nothing was written behind a last line that was taken before its newline came."""
+    with open(path, "rb", buffering=0) as source:
+        source.seek(position)
+        rest = source.read(_HEAD_BYTES).split(b"\n", maxsplit=1)
+    return len(rest) == 2 and not rest[0].strip(b" \t\r")
+
+
+def _is_stream_dump(path: str) -> bool:
+    with open_transcript(path) as source:
+        head: bytes = source.read(_HEAD_BYTES)
+    line = head.lstrip().split(b"\n", maxsplit=1)[0]
+    if b'"sessionId"' in line or not line.startswith(b"{"):
+        return False
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(record, dict) and claude.is_stream_dump(record)

@@ -1,0 +1,382 @@
+"""Reads transcripts in large batches of whole lines, each line with its file, byte offset and line number."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from tokenlake.ingest.salvage import Reject
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BATCH_BYTES = 32 << 20
+"""Bytes of one batch: what memory depends on."""
+
+MAX_LINE_BYTES = 256 << 20
+"""A longer line is not read but rejected whole."""
+
+_LINES_A_CHUNK = 2048  # how the JSON engine divides a batch among its threads
+_SCAN_BYTES = 1 << 18  # newlines are looked for in pieces that stay in the processor's cache
+_BLANK = b" \t\r\n\0"
+_BOM = b"\xef\xbb\xbf"
+
+Bytes = npt.NDArray[np.uint8]
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A transcript to be read from byte `start`, where line `first_line` is (after decompression)."""
+
+    file_id: int
+    path: str
+    size: int
+    start: int = 0
+    first_line: int = 1
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far one file was read: bytes and lines ingested, bytes of a last line that is not complete yet."""
+
+    ingested_bytes: int
+    lines: int
+    pending_bytes: int = 0
+    error: str | None = None
+
+
+@dataclass(slots=True)
+class Batch:
+    """Whole lines of one or more files, end to end in `buffer`; batches are numbered from 0.
+
+    `ends` are the positions behind each line's newline; `file_ids`, `offsets`, `line_numbers` have one entry a
+    line. Call `release` once nothing refers to the buffer any more.
+    """
+
+    number: int
+    buffer: bytearray
+    ends: Integers
+    file_ids: Integers
+    offsets: Integers
+    line_numbers: Integers
+    release: Callable[[], None]
+
+    def line(self, row: int) -> bytes:
+        """The bytes of one line, without its newline."""
+        start = int(self.ends[row - 1]) if row else 0
+        return bytes(memoryview(self.buffer)[start : int(self.ends[row]) - 1])
+
+    def to_arrow(self) -> pa.Table:
+        """The lines as a table (row, file_id, line, offset, odd, salvaged, raw); `raw` shares the buffer."""
+        import pyarrow as pa
+
+        count = len(self.ends)
+        bounds = np.zeros(count + 1, dtype=np.int32)
+        bounds[1:] = self.ends
+        raw = pa.StringArray.from_buffers(count, pa.py_buffer(bounds), pa.py_buffer(self.buffer))
+        table = pa.table(
+            {
+                "row": pa.array(np.arange(count, dtype=np.int32)),
+                "file_id": pa.array(self.file_ids),
+                "line": pa.array(self.line_numbers),
+                "offset": pa.array(self.offsets),
+                "odd": pa.array(np.zeros(count, dtype=np.int32)),
+                "salvaged": pa.nulls(count, pa.string()),
+                "raw": raw,
+            }
+        )
+        return pa.Table.from_batches(table.to_batches(max_chunksize=_LINES_A_CHUNK))
+
+
+@dataclass(slots=True)
+class _Filling:
+    """A batch while it is being filled: whole lines up to `fill`, in segments of one file each."""
+
+    buffer: bytearray
+    fill: int = 0
+    starts: list[int] = field(default_factory=list)
+    file_ids: list[int] = field(default_factory=list)
+    offsets: list[int] = field(default_factory=list)
+    first_lines: list[int] = field(default_factory=list)
+
+    def add_segment(self, file_id: int, offset: int, first_line: int, start: int) -> None:
+        self.starts.append(start)
+        self.file_ids.append(file_id)
+        self.offsets.append(offset)
+        self.first_lines.append(first_line)
+
+
+class Reader:
+    """Reads tasks one after the other into batches; `progress` says afterwards how far each file was read.
+
+    A file that vanishes or fails while it is read keeps what was read of it: `progress[id].error` says why.
+    `rejects` holds lines too long to be read at all.
+    """
+
+    def __init__(self, tasks: Sequence[Task], parsers: int = 1, batch_bytes: int = BATCH_BYTES) -> None:
+        self.tasks = tasks
+        self.batch_bytes = batch_bytes
+        self.progress: dict[int, Progress] = {}
+        self.rejects: list[Reject] = []
+        self.bytes_read = 0
+        self._finished = 0
+        # In turn: one buffer for each parser, one that is being filled.
+        self._free: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
+        for _ in range(parsers + 1):
+            self._free.put(bytearray(batch_bytes + 1))
+
+    def batches(self) -> Iterator[Batch]:
+        """Every batch in order; reading goes on in a thread of its own, one batch ahead."""
+        ready: queue.Queue[Batch | BaseException | None] = queue.Queue(maxsize=1)
+        stop = threading.Event()
+
+        def work() -> None:
+            try:
+                for batch in self._fill():
+                    ready.put(batch)
+                    if stop.is_set():
+                        return
+                ready.put(None)
+            except BaseException as error:  # handed to the thread that waits for it
+                ready.put(error)
+
+        thread = threading.Thread(target=work, name="tokenlake-reader", daemon=True)
+        thread.start()
+        try:
+            while (item := ready.get()) is not None:
+                if isinstance(item, BaseException):
+                    raise item
+                yield item
+        finally:
+            stop.set()
+            self._free.put(bytearray(self.batch_bytes + 1))
+            with suppress(queue.Empty):
+                ready.get_nowait()
+            thread.join(timeout=5)
+
+    def _fill(self) -> Iterator[Batch]:
+        batch = _Filling(self._free.get())
+        for task in self.tasks:
+            self.progress[task.file_id] = Progress(task.start, task.first_line - 1)
+            try:
+                with open_transcript(task.path) as source:
+                    limit = None if is_archive(task.path) else task.size
+                    if task.start:
+                        source.seek(task.start)
+                    for full in self._fill_from(source, task, limit, batch):
+                        yield self._finish(full)
+                        batch = full
+            except OSError as error:
+                self.progress[task.file_id].error = error.strerror or str(error)
+            except EOFError as error:  # an archive that ends too early
+                self.progress[task.file_id].error = str(error)
+        if batch.fill:
+            yield self._finish(batch)
+
+    def _fill_from(
+        self, source: BinaryIO, task: Task, limit: int | None, batch: _Filling
+    ) -> Iterator[_Filling]:
+        """Reads one file to its end; yields the batch whenever it is full, and goes on in it once it was taken."""
+        progress = self.progress[task.file_id]
+        position = task.start
+        held = 0  # bytes behind batch.fill of a line whose end is not read yet
+        searched = 0  # of these, how many hold no newline for sure
+        while True:
+            room = len(batch.buffer) - 1 - batch.fill - held
+            if room == 0:
+                if batch.fill:
+                    rest = bytes(memoryview(batch.buffer)[batch.fill : batch.fill + held])
+                    yield batch
+                    fresh = _Filling(self._free.get())
+                    batch.buffer, batch.fill = fresh.buffer, 0
+                    batch.starts, batch.file_ids, batch.offsets, batch.first_lines = [], [], [], []
+                    batch.buffer[:held] = rest
+                elif held >= MAX_LINE_BYTES:
+                    position, held = self._skip_line(source, task, position, held, batch)
+                    searched = 0
+                else:
+                    larger = bytearray(min(2 * len(batch.buffer), MAX_LINE_BYTES + 1))
+                    larger[:held] = memoryview(batch.buffer)[:held]
+                    batch.buffer = larger
+                continue
+            if limit is not None:
+                room = min(room, limit - position)
+            got = _read_into(source, batch.buffer, batch.fill + held, room) if room else 0
+            if not got:
+                break
+            self.bytes_read += got
+            position += got
+            newline = batch.buffer.rfind(b"\n", batch.fill + searched, batch.fill + held + got)
+            held += got
+            if newline < 0:
+                searched = held
+                continue
+            self._take(batch, task, progress, newline + 1)
+            held = held - (newline + 1 - batch.fill)
+            batch.fill = newline + 1
+            searched = held
+        if held:
+            self._take_last(batch, task, progress, held)
+
+    def _take(self, batch: _Filling, task: Task, progress: Progress, end: int) -> None:
+        """Takes the lines from batch.fill up to `end` into the batch."""
+        batch.add_segment(task.file_id, progress.ingested_bytes, progress.lines + 1, batch.fill)
+        progress.ingested_bytes += end - batch.fill
+        progress.lines += batch.buffer.count(b"\n", batch.fill, end)
+
+    def _take_last(self, batch: _Filling, task: Task, progress: Progress, held: int) -> None:
+        """Takes a last line without newline if it is a whole record, else leaves it pending (accounting rule 3)."""
+        tail = bytes(memoryview(batch.buffer)[batch.fill : batch.fill + held])
+        text = tail.rstrip(_BLANK)
+        if not is_whole_record(text):
+            progress.pending_bytes = held
+            return
+        batch.buffer[batch.fill + len(text)] = 0x0A
+        end = batch.fill + len(text) + 1
+        self._take(batch, task, progress, end)
+        progress.ingested_bytes -= 1
+        progress.pending_bytes = held - len(text)
+        batch.fill = end
+
+    def _skip_line(
+        self, source: BinaryIO, task: Task, position: int, held: int, batch: _Filling
+    ) -> tuple[int, int]:
+        """Reads past a line that is too long; returns the position and how many bytes behind it are held."""
+        progress = self.progress[task.file_id]
+        head = bytes(memoryview(batch.buffer)[:200])
+        length = held
+        while True:
+            got = _read_into(source, batch.buffer, 0, len(batch.buffer) - 1)
+            if not got:
+                progress.pending_bytes = length
+                return position, 0
+            self.bytes_read += got
+            position += got
+            newline = batch.buffer.find(b"\n", 0, got)
+            if newline < 0:
+                length += got
+                continue
+            length += newline
+            progress.lines += 1
+            self.rejects.append(
+                Reject(
+                    task.file_id,
+                    progress.lines,
+                    progress.ingested_bytes,
+                    length,
+                    f"line longer than {MAX_LINE_BYTES >> 20} MiB",
+                    head,
+                )
+            )
+            progress.ingested_bytes += length + 1
+            batch.buffer[: got - newline - 1] = batch.buffer[newline + 1 : got]
+            return position, got - newline - 1
+
+    def _finish(self, batch: _Filling) -> Batch:
+        ends = newlines(np.frombuffer(batch.buffer, dtype=np.uint8, count=batch.fill)) + 1
+        starts = np.zeros_like(ends)
+        starts[1:] = ends[:-1]
+        segment_starts = np.array(batch.starts, dtype=np.int64)
+        segment = np.searchsorted(segment_starts, starts, side="right") - 1
+        first_row = np.searchsorted(starts, segment_starts)
+        buffer = batch.buffer
+
+        def release() -> None:
+            # A buffer that grew for a giant line is let go.
+            keep = len(buffer) == self.batch_bytes + 1
+            self._free.put(buffer if keep else bytearray(self.batch_bytes + 1))
+
+        self._finished += 1
+        return Batch(
+            number=self._finished - 1,
+            buffer=buffer,
+            ends=ends,
+            file_ids=np.array(batch.file_ids, dtype=np.int64)[segment],
+            offsets=np.array(batch.offsets, dtype=np.int64)[segment] + starts - segment_starts[segment],
+            line_numbers=np.array(batch.first_lines, dtype=np.int64)[segment]
+            + np.arange(len(ends))
+            - first_row[segment],
+            release=release,
+        )
+
+
+def newlines(data: Bytes) -> Integers:
+    """Positions of every newline byte (accounting rule 1: nothing else ends a line)."""
+    found = [
+        np.flatnonzero(data[start : start + _SCAN_BYTES] == 0x0A) + start
+        for start in range(0, len(data), _SCAN_BYTES)
+    ]
+    return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
+
+
+def is_whole_record(line: bytes) -> bool:
+    """Whether an unterminated line is one complete JSON object."""
+    text = line.strip(_BLANK).removeprefix(_BOM).lstrip(_BLANK)
+    if not (text.startswith(b"{") and text.endswith(b"}")):
+        return False
+    try:
+        return isinstance(json.loads(text.decode("utf-8", "replace"), strict=False), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def is_archive(path: str) -> bool:
+    """Whether a transcript is compressed."""
+    return path.endswith((".gz", ".zst"))
+
+
+def open_transcript(path: str) -> Any:
+    """A transcript opened for reading bytes, decompressed by its suffix."""
+    if is_archive(path):
+        import pyarrow as pa
+
+        compression = "gzip" if path.endswith(".gz") else "zstd"
+        return pa.CompressedInputStream(pa.OSFile(path), compression)
+    return open(path, "rb", buffering=0)
+
+
+def _read_into(source: Any, buffer: bytearray, start: int, room: int) -> int:
+    with memoryview(buffer)[start : start + room] as target:
+        if hasattr(source, "readinto"):
+            return int(source.readinto(target) or 0)
+        data = source.read(room)
+        target[: len(data)] = data
+        return len(data)
+
+
+def fingerprint(path: str, ingested_bytes: int) -> str:
+    """What the first `ingested_bytes` of a file look like: a hash of their first and last 4 KiB.
+
+    Appending keeps it; rewriting, truncating or removing a record changes it.
+    """
+    import hashlib
+
+    if is_archive(path):
+        return ""
+    with open(path, "rb", buffering=0) as source:
+        head = source.read(min(4096, ingested_bytes))
+        source.seek(max(0, ingested_bytes - 4096))
+        tail = source.read(min(4096, ingested_bytes))
+    return hashlib.blake2b(head + tail, digest_size=16).hexdigest()
+
+
+def ends_a_line(path: str, position: int) -> bool:
+    """Whether the byte before `position` is a newline, or `position` is the start of the file."""
+    if position == 0:
+        return True
+    with open(path, "rb", buffering=0) as source:
+        source.seek(position - 1)
+        return source.read(1) == b"\n"
+
+
+__all__ = ["Batch", "Progress", "Reader", "Task", "ends_a_line", "fingerprint", "newlines"]
+

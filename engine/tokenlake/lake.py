@@ -1,0 +1,119 @@
+"""Lake: open a lake, bring it up to date, ask it - the public API."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tokenlake.errors import UsageError
+from tokenlake.store import catalog
+
+if TYPE_CHECKING:
+    import duckdb
+    import polars as pl
+
+    from tokenlake.ingest.summary import IngestSummary
+    from tokenlake.query.result import Result
+    from tokenlake.store.catalog import Snapshot
+
+
+def default_path() -> Path:
+    """Where the lake is unless told otherwise: `$TOKENLAKE_HOME`, else the platform's folder for user data."""
+    configured = os.environ.get("TOKENLAKE_HOME")
+    if configured:
+        return Path(configured).expanduser()
+    from platformdirs import user_data_path
+
+    return user_data_path("tokenlake", appauthor=False)
+
+
+class Lake:
+    """A folder of Parquet tables made from transcripts.
+
+    Nothing is read or written before a method needs it; each method sees one snapshot of the lake.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+        self.path = Path(path).expanduser().absolute() if path is not None else default_path().absolute()
+
+    def __repr__(self) -> str:
+        return f"Lake({str(self.path)!r})"
+
+    def snapshot(self) -> Snapshot:
+        """The data files that make up the lake now. Raises LakeError for a folder that is no lake."""
+        return catalog.read(self.path)
+
+    def refresh(
+        self,
+        roots: Sequence[str | os.PathLike[str]] | None = None,
+        *,
+        host: str | None = None,
+        keep_text: bool = True,
+        keep_raw: bool = False,
+        jobs: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        waiting: Callable[[str], None] | None = None,
+        now: datetime | None = None,
+        totals: bool = True,
+    ) -> IngestSummary:
+        """Reads what is new below `roots` (default: where agents keep their logs) into the lake.
+
+        `host` names the machine the transcripts are from; `keep_text=False` leaves texts out; `keep_raw` keeps
+        every line as logged; `jobs` is the number of threads; `progress(bytes_done, bytes_total)` is called a few
+        times a second at most; `waiting(text)` when another process is writing; `now` is the time that departed
+        files are marked with. `totals=False` leaves the lake's totals out of the summary.
+        Raises SourceError where there is nothing to read, LakeError where the lake cannot be written.
+        """
+        from tokenlake.ingest.pipeline import ingest
+
+        return ingest(
+            self.path,
+            roots,
+            host=host,
+            keep_text=keep_text,
+            keep_raw=keep_raw,
+            jobs=jobs,
+            progress=progress,
+            waiting=waiting,
+            now=now,
+            totals=totals,
+        )
+
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        """A DuckDB connection with a view for every table and every view of queries/views, over one snapshot."""
+        from tokenlake.query.connect import connect
+
+        return connect(self.snapshot())
+
+    def run(self, name: str, **params: Any) -> Result:
+        """The answer of a saved query, `lake.run("cache/overhead", by="day", tz="Asia/Taipei")`.
+
+        Parameters are those of the query and the common ones (since, until, tz, project, model, session, host,
+        dedup). Raises QueryError for an unknown query or parameter.
+        """
+        from tokenlake.query.run import run
+
+        return run(self.snapshot(), name, params)
+
+    def sql(self, text: str) -> Result:
+        """The answer of one SQL statement over the lake's views. Raises QueryError where it does not run."""
+        from tokenlake.query.run import sql
+
+        return sql(self.snapshot(), text)
+
+    def scan(self, table: str) -> pl.LazyFrame:
+        """A table as a Polars LazyFrame. Raises UsageError for a table that does not exist."""
+        import polars as pl
+
+        from tokenlake.schema import BY_NAME, arrow_schema
+
+        if table not in BY_NAME:
+            raise UsageError(f"no table {table!r}; the tables are {', '.join(BY_NAME)}")
+        paths = self.snapshot().paths(table)
+        if not paths:
+            empty = arrow_schema(BY_NAME[table]).empty_table()
+            return pl.LazyFrame(pl.from_arrow(empty))
+        return pl.scan_parquet(paths, hive_partitioning=False)

@@ -1,0 +1,219 @@
+"""Running a saved query, or SQL as typed, over one snapshot."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tokenlake.errors import LakeDamagedError, QueryError, UsageError
+from tokenlake.query import saved
+from tokenlake.query.connect import connect
+from tokenlake.query.filters import NAMES, Filters, read_instant, read_since, read_until
+from tokenlake.query.result import RESULT_TABLE, Meta, Result
+from tokenlake.query.saved import explained
+from tokenlake.query.views import effective_filters, words
+from tokenlake.query.zones import machine_zone, zone
+from tokenlake.store import catalog
+from tokenlake.store.catalog import Snapshot
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What every report is told beside its own parameters; `shown` are the filters as they were given."""
+
+    dedup: str
+    tz: str
+    now: dt.datetime
+    filters: Filters
+    shown: Mapping[str, str]
+
+    @property
+    def bound(self) -> dict[str, object]:
+        """The common parameters that SQL may use."""
+        return {"tz": self.tz, "now": self.now} | {name: getattr(self.filters, name) for name in NAMES}
+
+
+def run(snapshot: Snapshot, name: str, params: Mapping[str, object] | None = None) -> Result:
+    """The answer of a saved query.
+
+    `params` are the query's own parameters and the common ones: `tz`, `dedup`, `now`, `since`, `until`,
+    `project`, `model`, `session`, `host`; what is left out, or None, has its default. Raises QueryError for
+    a query that is not there or does not load, UsageError for an unknown parameter or a value that does not
+    fit, LakeDamagedError for data files that are missing or unreadable.
+    """
+    query = saved.load(name)
+    settings, own = _split(params or {})
+    known = {parameter.name: parameter for parameter in query.parameters}
+    if unknown := sorted(own.keys() - known.keys()):
+        names = ", ".join([*known, "tz", "dedup", *NAMES])
+        raise UsageError(f"{name} has no parameter {unknown[0]!r}; it has {names}")
+    values = {
+        key: parameter.default
+        if own.get(key) is None and not parameter.required
+        else parameter.read(own.get(key))
+        for key, parameter in known.items()
+    }
+
+    def answer(connection: duckdb.DuckDBPyConnection) -> Result:
+        _execute(connection, query.text, settings.bound | values, query.path)
+        meta = _meta(query.title, query.body, settings)
+        if "selected" in words(query.body) and query.shows_output:
+            meta = replace(meta, partial_share=_partial_share(connection))
+        return Result(connection, replace(meta, help=query.help, name=name, parameters=values))
+
+    return _on_snapshot(snapshot, settings, answer)
+
+
+def sql(snapshot: Snapshot, text: str, params: Mapping[str, object] | None = None) -> Result:
+    """The answer of SQL as typed; of several statements, the last one's.
+
+    It sees the tables, the views, and `selected` under the filters; `$name` is bound from `params` and the
+    common parameters. Raises QueryError, with DuckDB's reason and the line, for SQL that cannot run.
+    """
+    settings, own = _split(params or {})
+
+    def answer(connection: duckdb.DuckDBPyConnection) -> Result:
+        _execute(connection, text, settings.bound | own)
+        return Result(connection, _meta("SQL", text, settings))
+
+    return _on_snapshot(snapshot, settings, answer)
+
+
+def _meta(title: str, text: str, settings: Settings) -> Meta:
+    """Those of the settings that have an effect on the SQL."""
+    effective = effective_filters(text)
+    return Meta(
+        title,
+        dedup=settings.dedup if "selected" in words(text) else None,
+        tz=settings.tz if "$tz" in text else None,
+        filters={name: value for name, value in settings.shown.items() if name in effective},
+    )
+
+
+def _split(params: Mapping[str, object]) -> tuple[Settings, dict[str, object]]:
+    """The common settings, read and checked, and the other parameters."""
+    own = dict(params)
+    common = {name: own.pop(name, None) for name in ("tz", "dedup", "now", *NAMES)}
+    given: dict[str, Any] = {name: value for name, value in common.items() if value is not None}
+    for name, value in given.items():
+        if not isinstance(value, str) and not (
+            name in ("now", "since", "until") and isinstance(value, dt.date)
+        ):
+            raise UsageError(f"{name}: {value!r} is not a text")
+    tz = given.get("tz") or machine_zone()
+    zone(tz)
+    present = dt.datetime.now(dt.UTC)
+    now = read_instant(given["now"], tz, present, "now") if "now" in given else present
+    filters = Filters(
+        since=read_since(given["since"], tz, now) if "since" in given else None,
+        until=read_until(given["until"], tz, now) if "until" in given else None,
+        **{name: given.get(name) for name in NAMES if name not in ("since", "until")},
+    )
+    shown = {name: str(given[name]) for name in NAMES if name in given}
+    return Settings(given.get("dedup", "max"), tz, now, filters, shown), own
+
+
+def _on_snapshot(
+    snapshot: Snapshot, settings: Settings, answer: Callable[[duckdb.DuckDBPyConnection], Result]
+) -> Result:
+    """The answer over `snapshot`, or over the newest one where a commit removed data files meanwhile."""
+    try:
+        return _attempt(snapshot, settings, answer)
+    except LakeDamagedError:
+        newest = catalog.read(snapshot.root)
+        if newest.commit == snapshot.commit:
+            raise
+        return _attempt(newest, settings, answer)
+
+
+def _attempt(
+    snapshot: Snapshot, settings: Settings, answer: Callable[[duckdb.DuckDBPyConnection], Result]
+) -> Result:
+    connection = connect(snapshot, dedup=settings.dedup, filters=settings.filters)
+    try:
+        return answer(connection)
+    except QueryError as error:
+        connection.close()
+        # Whatever DuckDB says about a file of the lake is about the lake, not about the query.
+        if isinstance(error.__cause__, Exception) and _names_data_file(str(error.__cause__), snapshot):
+            reason = explained(error.__cause__)[0]
+            raise LakeDamagedError(f"{snapshot.root}: {reason}; restore the file, or ingest anew") from error
+        raise
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _names_data_file(message: str, snapshot: Snapshot) -> bool:
+    return any(str(snapshot.root / file) in message for names in snapshot.files.values() for file in names)
+
+
+def _execute(
+    connection: duckdb.DuckDBPyConnection, text: str, values: Mapping[str, object], path: Path | None = None
+) -> None:
+    """Runs `text`, read from `path`; the rows of its last statement become the connection's result."""
+    import duckdb
+
+    lines_before = 0
+    try:
+        statements = connection.extract_statements(text)
+        if not statements:
+            raise QueryError("there is no SQL to run")
+        for number, statement in enumerate(statements):
+            lines_before = _lines_before(text, [s.query for s in statements[:number]], statement.query)
+            bound = {name: _value(values, name) for name in statement.named_parameters}
+            if number < len(statements) - 1:
+                connection.execute(statement.query, bound or None)
+            else:
+                _hold_rows(connection, statement.query, bound)
+    except duckdb.Error as error:
+        reason, line = explained(error)
+        number_text = str(lines_before + line) if line else ""
+        place = f"{path}:{number_text}".rstrip(":") if path else f"line {number_text}" if line else "SQL"
+        raise QueryError(f"{place}: {reason}") from error
+
+
+def _hold_rows(connection: duckdb.DuckDBPyConnection, statement: str, bound: dict[str, object]) -> None:
+    import duckdb
+
+    try:
+        connection.execute(f"create table {RESULT_TABLE} as {statement.strip().rstrip(';')}", bound or None)
+    except (
+        duckdb.ParserException
+    ):  # EXPLAIN, SET and their like make no table; a true mistake is raised here again
+        cursor = connection.execute(statement, bound or None)
+        columns = cursor.description or []
+        rows = cursor.fetchall()
+        named = ", ".join(f'"{column[0]}" {column[1]}' for column in columns)
+        connection.execute(f"create table {RESULT_TABLE} ({named})")
+        if rows:
+            connection.executemany(
+                f"insert into {RESULT_TABLE} values ({', '.join('?' * len(columns))})", rows
+            )
+
+
+def _value(values: Mapping[str, object], name: str) -> object:
+    if name not in values:
+        raise QueryError(f"${name} has no value; the common parameters are $tz, $now, ${', $'.join(NAMES)}")
+    return values[name]
+
+
+def _lines_before(text: str, earlier: list[str], statement: str) -> int:
+    """How many lines of `text` lie before `statement`, which follows the `earlier` ones."""
+    position = 0
+    for part in earlier:
+        position = text.find(part, position) + len(part)
+    return text.count("\n", 0, max(text.find(statement.strip(), position), 0))
+
+
+def _partial_share(connection: duckdb.DuckDBPyConnection) -> float | None:
+    ((share,),) = connection.execute(
+        "select count(*) filter (output_is_partial)::double / nullif(count(*), 0) from selected"
+    ).fetchall()
+    return None if share is None else float(share)

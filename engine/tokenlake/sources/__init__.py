@@ -1,0 +1,1 @@
+"""What an agent's logs mean: one file an agent."""
