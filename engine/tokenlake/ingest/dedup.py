@@ -1,15 +1,15 @@
 """Which rows count: requests, tool calls, sessions and single copies, made from rows as logged (rules 8 to 17).
 
 Each query is a definition. It reads these relations, all limited to the keys at hand where that matters:
-`starts` (session_id, started, is_fork), `paths` (file_id, path), `usage` (rows like usage_rows), `tool_uses` and
-`tool_results` (rows like tool_rows), `candidates` (rows of one text table), `session_parts` (like session_files).
+`starts` (session_id, started, is_fork), `paths` (file_id, path), `usage` (rows like usage_rows), `tool_rows_now`,
+`tool_uses` and `tool_results` (rows like tool_rows), `candidates` (rows of one text table), `session_parts` (like session_files).
 """
 
 from __future__ import annotations
 
 MACROS = """
 -- 2.1.96 < 2.1.97 < 2.2.0; null for a version that is not three numbers.
-create or replace temp macro version_number(version) as
+create or replace macro version_number(version) as
   try_cast(split_part(version, '.', 1) as bigint) * 1000000
   + try_cast(split_part(version, '.', 2) as bigint) * 1000
   + try_cast(regexp_extract(split_part(version, '.', 3), '^[0-9]+') as bigint);
@@ -34,48 +34,53 @@ group by key
 """
 
 REQUESTS = """
+-- The wide rows stay where they are until it is known which of them count: up to `kept`, rows are numbers.
 with located as (
   -- Synthetic rows are not requests (rule 10).
-  select usage.*, paths.path from usage join paths using (file_id)
+  select usage.rowid as row_number, key, session_id, forked_from, origin, ts, output_tokens, stop_reason, path, "offset"
+  from usage join paths using (file_id)
   where model is distinct from '<synthetic>'
 ),
 seen as (
   select key, count(*) as n_rows, count(distinct session_id) as n_sessions,
-    bool_or(origin <> 'agent_progress') as has_own_row
+    count(forked_from) > 0 as is_forked, bool_or(origin <> 'agent_progress') as has_own_row
   from located group by key
 ),
 counted as (
   -- A row of agent_progress is only a fallback (rule 9).
-  select located.*, n_rows, n_sessions
-  from located join seen using (key)
+  select located.*, n_sessions, is_forked from located join seen using (key)
   where origin <> 'agent_progress' or not has_own_row
 ),
-kept as (
+ranked as (
   -- The most output tokens; then the later time; then the greater (path, offset) (rule 9).
-  select * from counted
-  qualify row_number() over (
-    partition by key order by output_tokens desc, ts desc nulls last, path desc, "offset" desc) = 1
+  select key, row_number, row_number() over (
+    partition by key order by output_tokens desc, ts desc nulls last, path desc, "offset" desc) as rank
+  from counted
+),
+kept as (
+  select * from usage join (select row_number as rowid from ranked where rank = 1) using (rowid)
 ),
 spans as (
   select key, min(ts) as ts, max(ts) as last_ts, max(stop_reason) as any_stop_reason,
-    count(stop_reason) = 0 as never_stopped, max(output_tokens) as most_output_tokens,
-    max(web_searches) as usage_searches, max(cost_logged) as cost_logged
+    max(output_tokens) as most_output_tokens
   from counted group by key
 ),
-content as (
-  -- Copies of a record are one record.
-  select key, sum(text_chars)::bigint as text_chars, sum(thinking_chars)::bigint as thinking_chars,
+sums as (
+  -- What the rows of a request say of it together; copies of a record are one record.
+  select key, max(web_searches) as usage_searches, max(cost_logged) as cost_logged,
+    sum(text_chars)::bigint as text_chars, sum(thinking_chars)::bigint as thinking_chars,
     sum(tool_calls)::bigint as tool_calls
   from (
-    select key, max(text_chars) as text_chars, max(thinking_chars) as thinking_chars,
-      max(tool_calls) as tool_calls
-    from counted group by key, coalesce(uuid, file_id || ':' || "offset")
+    select key, max(web_searches) as web_searches, max(cost_logged) as cost_logged,
+      max(text_chars) as text_chars, max(thinking_chars) as thinking_chars, max(tool_calls) as tool_calls
+    from usage join (select row_number as rowid from counted) using (rowid)
+    group by key, coalesce(uuid, file_id || ':' || "offset")
   )
   group by key
 ),
 shared as (
-  select counted.*, starts.started, starts.is_fork
-  from counted left join starts using (session_id) where n_sessions > 1 or forked_from is not null
+  select counted.*, starts.started
+  from counted left join starts using (session_id) where n_sessions > 1 or is_forked
 ),
 owners as (
   -- Where a copy says what it was forked from, that session owns it; else the one that started first (rule 11).
@@ -91,10 +96,12 @@ owners as (
 ),
 places as (
   -- A copy is stamped anew with its own place: the owner's copy tells where the request was made.
-  select shared.key, cwd, git_branch, host, agent_id, is_sidechain, prompt_id, entrypoint, version
-  from shared join owners on shared.key = owners.key and shared.session_id = owners.session_id
-  qualify row_number() over (
-    partition by shared.key order by output_tokens desc, ts desc nulls last, path desc, "offset" desc) = 1
+  select key, cwd, git_branch, host, agent_id, is_sidechain, prompt_id, entrypoint, version
+  from usage join (
+    select shared.row_number as rowid from shared join owners using (key, session_id)
+    qualify row_number() over (
+      partition by key order by output_tokens desc, ts desc nulls last, path desc, "offset" desc) = 1
+  ) using (rowid)
 )
 select
   key, spans.ts, spans.last_ts, coalesce(owners.session_id, kept.session_id) as session_id,
@@ -113,37 +120,44 @@ select
   coalesce(nullif(usage_searches, 0), searches, 0) as web_searches,
   service_tier, speed, inference_geo, effort, coalesce(stop_reason, any_stop_reason) as stop_reason,
   -- Between 2.1.0 and 2.1.96 the streaming placeholder of at most 10 tokens was often never replaced (rule 16).
-  never_stopped or coalesce(version_number(kept.version) < 2001097 and most_output_tokens <= 10, false)
+  any_stop_reason is null or coalesce(version_number(kept.version) < 2001097 and most_output_tokens <= 10, false)
     as output_is_partial,
-  n_rows, n_sessions, content.text_chars, content.thinking_chars, content.tool_calls, spans.cost_logged,
+  n_rows, n_sessions, sums.text_chars, sums.thinking_chars, sums.tool_calls, sums.cost_logged,
   file_id, "offset"
 from kept
+join seen using (key)
 join spans using (key)
-join content using (key)
+join sums using (key)
 left join owners using (key)
 left join places using (key)
 left join searches using (key)
 """
 
 TOOL_CALLS = """
-with uses as (
-  -- Of the copies of a call, the one in the session that started first.
-  select tool_uses.* from tool_uses left join starts using (session_id) join paths using (file_id)
+with copied as (
+  -- Of several copies of a call or a result, the one in the session that started first.
+  select tool_use_id, side from tool_rows_now group by tool_use_id, side having count(*) > 1
+),
+first_copies as (
+  select tool_rows_now.*
+  from tool_rows_now semi join copied using (tool_use_id, side)
+  left join starts using (session_id) join paths using (file_id)
   qualify row_number() over (
-    partition by tool_use_id
+    partition by tool_use_id, side
     order by origin = 'agent_progress', started nulls last, is_fork, session_id, path, "offset") = 1
 ),
-results as (
-  select tool_results.* from tool_results left join starts using (session_id) join paths using (file_id)
-  qualify row_number() over (
-    partition by tool_use_id
-    order by origin = 'agent_progress', started nulls last, is_fork, session_id, path, "offset") = 1
+single as (
+  select * from tool_rows_now anti join copied using (tool_use_id, side)
+  union all
+  select * from first_copies
 )
 select
-  tool_use_id, uses.key, uses.session_id, uses.agent_id, uses.is_sidechain, uses.ts, results.ts as result_ts,
+  uses.tool_use_id, uses.key, uses.session_id, uses.agent_id, uses.is_sidechain, uses.ts, results.ts as result_ts,
   uses.name, uses.target, uses.input_bytes, results.result_bytes, results.is_error, results.denied,
   uses.host, uses.file_id, uses."offset"
-from uses left join results using (tool_use_id)
+from single uses
+left join single results on results.tool_use_id = uses.tool_use_id and results.side = 'result'
+where uses.side = 'use'
 """
 
 RANKED_COPIES = """

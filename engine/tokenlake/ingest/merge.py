@@ -1,4 +1,4 @@
-"""Brings staged rows into a snapshot: only data files that hold a touched key are written anew.
+"""Brings parsed records into a snapshot: only data files that hold a touched key are written anew.
 
 Rows as logged (usage_rows, tool_rows) are appended; what is made from them (requests, tool_calls) and the tables
 that keep one copy of a record (prompts, texts, events) are worked out again for the touched keys, from all rows of
@@ -7,7 +7,9 @@ these keys anywhere in the lake. So any order and batching of ingests gives the 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,11 +28,14 @@ from tokenlake.schema import (
     USAGE_ROWS,
     Table,
 )
+from tokenlake.sources import claude
 from tokenlake.store import partitions
 from tokenlake.store.catalog import Snapshot
 
 if TYPE_CHECKING:
     import duckdb
+
+    Connection = duckdb.DuckDBPyConnection
 
 _MERGED_SESSION_FILES = """
 -- A transcript that grew adds to what is known of its sessions.
@@ -44,42 +49,58 @@ from parts group by session_id, file_id
 COPIES = {table.name: replace(table, name=f"copies_{table.name}", id=None) for table in (PROMPTS, TEXTS, EVENTS)}
 """Where further copies of a record are kept, in case the kept one is rewritten away."""
 
+_COPIED = ((TEXTS, claude.TEXTS), (PROMPTS, claude.PROMPTS), (EVENTS, claude.EVENTS))
+
 
 class Merger:
-    """Merges staging tables into `snapshot`, segment after segment; new data files go to `staging`.
+    """Merges parsed records into `snapshot`, segment after segment; new data files go to `staging`.
 
-    `replaced` are the transcripts whose earlier rows are to be forgotten; that happens with the first segment.
+    The database of `con` holds what was parsed (sources/claude.py), `paths` (file_id, path of every transcript known
+    so far), `times` and `turns`. `replaced` are the transcripts whose earlier rows are to be forgotten; that happens
+    with the first segment. Tables that do not depend on each other are merged at the same time.
     """
 
     def __init__(
         self,
-        con: duckdb.DuckDBPyConnection,
+        con: Connection,
         snapshot: Snapshot,
         staging: Path,
         tag: str,
+        host: str,
+        keep_text: bool,
         replaced: Collection[int] = (),
     ) -> None:
         self.con = con
         self.snapshot = snapshot
         self.staging = staging
         self.tag = tag
+        self.cursors = [con.cursor(), con.cursor()]
         self._segment = 0
-        con.execute(dedup.MACROS)
-        con.execute("create or replace temp table replaced (file_id bigint)")
         self._replacing = bool(replaced)
+        self._lock = threading.Lock()
+        con.execute(claude.MACROS)
+        con.execute(dedup.MACROS)
+        con.execute("create or replace table replaced (file_id bigint)")
         if replaced:
             con.executemany("insert into replaced values (?)", [[file_id] for file_id in replaced])
+        for cursor in (con, *self.cursors):
+            cursor.execute("set variable host = ?", [host])
+            cursor.execute("set variable keep_text = ?", [keep_text])
 
     def merge(self) -> None:
-        """Merges what the staging tables hold now. `paths` must name every transcript known so far."""
+        """Merges what was parsed since the last call."""
         self._segment += 1
-        if self._replacing:
-            self._append(RECORDS, f"{self._live(RECORDS)} limit 0")
         self._merge_session_files()
-        self._merge_tools()
-        self._merge_requests()
-        for table in (PROMPTS, TEXTS, EVENTS):
-            self._merge_copies(table)
+        self.con.execute(f"create or replace view said as {claude.SAID}")
+        self.con.execute(f"create or replace view results as {claude.RESULTS}")
+        self.con.execute(f"create or replace table new_tool_rows as {claude.TOOL_ROWS}")
+        self._earlier_tool_rows = self._live(TOOL_ROWS)
+        with ThreadPoolExecutor(2, "tokenlake-merger") as pool:
+            for done in [
+                pool.submit(self._merge_requests, self.cursors[0]),
+                pool.submit(self._merge_others, self.cursors[1]),
+            ]:
+                done.result()
         self._replacing = False
         self.con.execute("delete from replaced")
 
@@ -87,108 +108,128 @@ class Merger:
         """Makes the sessions table anew, once everything else is merged."""
         for view, table in (("session_parts", SESSION_FILES), ("all_requests", REQUESTS), ("all_prompts", PROMPTS)):
             self.con.execute(f"create or replace temp view {view} as select * from {self._live(table)}")
-        self._replace_whole(SESSIONS, dedup.SESSIONS)
+        self._replace_whole(self.con, SESSIONS, dedup.SESSIONS)
 
     # --- the tables ------------------------------------------------------------------------------------------
 
     def _merge_session_files(self) -> None:
-        live = self._live(SESSION_FILES)
-        self.con.execute(
+        con, live = self.con, self._live(SESSION_FILES)
+        con.execute(
             f"create or replace temp view parts as select * from {live} anti join replaced using (file_id)"
-            " union all by name select * from new_session_files"
+            f" union all by name ({claude.SESSION_FILES})"
         )
-        self.con.execute("create or replace temp view session_parts as select * from " + live)
-        self.con.execute("create or replace temp table earlier_starts as " + dedup.STARTS)
-        self.con.execute("create or replace temp table session_parts_now as " + _MERGED_SESSION_FILES)
-        self.con.execute("create or replace temp view session_parts as select * from session_parts_now")
-        self.con.execute("create or replace temp table starts as " + dedup.STARTS)
+        con.execute("create or replace temp view session_parts as select * from " + live)
+        con.execute("create or replace temp table earlier_starts as " + dedup.STARTS)
+        con.execute("create or replace temp table session_parts_now as " + _MERGED_SESSION_FILES)
+        con.execute("create or replace temp view session_parts as select * from session_parts_now")
+        con.execute("create or replace table starts as " + dedup.STARTS)
         # Sessions whose start is another now: who owns what they share may change.
-        self.con.execute(
-            "create or replace temp table moved as select session_id from earlier_starts join starts using (session_id)"
+        con.execute(
+            "create or replace table moved as select session_id from earlier_starts join starts using (session_id)"
             " where (earlier_starts.started, earlier_starts.is_fork) is distinct from (starts.started, starts.is_fork)"
         )
-        self._moved = self._any("moved")
-        self._replace_whole(SESSION_FILES, "select * from session_parts_now")
+        self._moved = _any(con, "moved")
+        self._replace_whole(con, SESSION_FILES, "select * from session_parts_now")
 
-    def _merge_requests(self) -> None:
-        live = self._live(USAGE_ROWS)
-        known = bool(self.snapshot.files.get(USAGE_ROWS.name))
-        rows = f"select * from {live}" + (" anti join replaced using (file_id)" if self._replacing else "")
+    def _merge_requests(self, con: Connection) -> None:
+        known = self._knows(USAGE_ROWS)
+        # `usage` are all rows of the keys at hand: in a lake without any, the new ones.
+        new = "new_usage_rows" if known else "usage"
+        con.execute(f"create or replace temp table {new} as {claude.USAGE_ROWS}")
+        self._gather_searches(con)
+        rows = f"select * from {self._live(USAGE_ROWS)}"
         if known:
-            self._touch(USAGE_ROWS, "key", extra="select key from touched_searches")
-            rows += " semi join touched on key = id"
-        self.con.execute(
-            f"create or replace temp view usage as {rows} union all by name select * from new_usage_rows"
-        )
-        self.con.execute("create or replace temp table searches as " + dedup.SEARCHES)
-        self.con.execute("create or replace temp table merged_rows as " + dedup.REQUESTS)
-        self._put(REQUESTS, "select * from merged_rows", touched=known)
-        self._append(USAGE_ROWS, "new_usage_rows")
+            self._touch(con, USAGE_ROWS, "key", "new_usage_rows", extra="select key from searches")
+            rows += " anti join replaced using (file_id) semi join touched on key = id"
+            rows += " union all by name select * from new_usage_rows"
+            con.execute(f"create or replace temp table usage as {rows}")
+        con.execute("create or replace temp table merged_rows as " + dedup.REQUESTS)
+        self._put(con, REQUESTS, "select * from merged_rows", touched=known)
+        self._append(con, USAGE_ROWS, f"select * from {new}")
 
-    def _merge_tools(self) -> None:
-        live = self._live(TOOL_ROWS)
-        known = bool(self.snapshot.files.get(TOOL_ROWS.name))
-        rows = f"select * from {live}" + (" anti join replaced using (file_id)" if self._replacing else "")
-        if known:
-            self._touch(TOOL_ROWS, "tool_use_id")
-            rows += " semi join touched on tool_use_id = id"
-        self.con.execute(
-            f"create or replace temp table tool_rows_now as {rows} union all by name select * from new_tool_rows"
+    def _gather_searches(self, con: Connection) -> None:
+        """Fills `searches` for the requests whose calls, or their results, are new."""
+        every = f"(select * from {self._earlier_tool_rows} anti join replaced using (file_id) union all by name"
+        every += " select * from new_tool_rows)"
+        con.execute(
+            "create or replace temp table tool_results as"
+            f" select * from {every} where side = 'result' and search_count > 0"
         )
-        for side in ("use", "result"):
-            self.con.execute(
-                f"create or replace temp view tool_{side}s as select * from tool_rows_now where side = '{side}'"
+        if _any(con, "tool_results"):
+            con.execute(
+                "create or replace temp table tool_uses as"
+                f" select * from {every} semi join tool_results using (tool_use_id) where side = 'use'"
             )
-        # A search reported with a result counts for the request of the call, which may have been merged before.
-        self.con.execute(
-            "create or replace temp table touched_searches as select distinct uses.key"
-            " from tool_results results join tool_uses uses using (tool_use_id) where results.search_count > 0"
-        )
-        self.con.execute("create or replace temp table merged_rows as " + dedup.TOOL_CALLS)
-        self._put(TOOL_CALLS, "select * from merged_rows", touched=known)
-        self._append(TOOL_ROWS, "new_tool_rows")
+        else:
+            con.execute("create or replace temp table tool_uses as select * from tool_results")
+        con.execute("create or replace temp table searches as " + dedup.SEARCHES)
 
-    def _merge_copies(self, table: Table) -> None:
-        copies = COPIES[table.name]
-        known = bool(self.snapshot.files.get(table.name))
+    def _merge_others(self, con: Connection) -> None:
+        if self._replacing:
+            self._append(con, RECORDS, f"select * from {self._live(RECORDS)} limit 0")
+        self._merge_tools(con)
+        for table, query in _COPIED:
+            con.execute(f"create or replace temp table new_{table.name} as {query}")
+            self._merge_copies(con, table)
+
+    def _merge_tools(self, con: Connection) -> None:
+        known = self._knows(TOOL_ROWS)
+        rows = "select * from new_tool_rows"
         if known:
-            self._touch(table, "id", copies)
+            self._touch(con, TOOL_ROWS, "tool_use_id", "new_tool_rows")
+            rows += (
+                f" union all by name select * from {self._live(TOOL_ROWS)} anti join replaced using (file_id)"
+                " semi join touched on tool_use_id = id"
+            )
+        con.execute(f"create or replace temp view tool_rows_now as {rows}")
+        con.execute("create or replace temp table merged_rows as " + dedup.TOOL_CALLS)
+        self._put(con, TOOL_CALLS, "select * from merged_rows", touched=known)
+        self._append(con, TOOL_ROWS, "select * from new_tool_rows")
+
+    def _merge_copies(self, con: Connection, table: Table) -> None:
+        copies = COPIES[table.name]
+        known = self._knows(table)
+        rows = f"select * from new_{table.name}"
+        if known:
+            self._touch(con, table, "id", f"new_{table.name}", copies)
             kept = f"(select * from {self._live(table)} union all by name select * from {self._live(copies)})"
             earlier = f"select * from {kept} semi join touched using (id) anti join replaced using (file_id)"
-            rows = f"{earlier} union all by name select * from new_{table.name}"
-        else:
-            rows = f"select * from new_{table.name}"
-        self.con.execute(f"create or replace temp view all_candidates as {rows}")
-        self.con.execute(
+            rows = f"{earlier} union all by name {rows}"
+        con.execute(f"create or replace temp view all_candidates as {rows}")
+        con.execute(
             "create or replace temp table copied as select id from all_candidates group by id having count(*) > 1"
         )
-        if not self._any("copied"):
-            self._put(table, "select * from all_candidates", touched=known)
-            if known:
-                self._put(copies, "select * from all_candidates limit 0", touched=True)
-            return
-        self.con.execute(
+        con.execute(
             "create or replace temp view candidates as select * from all_candidates semi join copied using (id)"
         )
-        self.con.execute("create or replace temp table ranked as " + dedup.RANKED_COPIES)
-        self.con.execute(
-            "create or replace temp table merged_rows as select * from all_candidates anti join copied using (id)"
-            " union all by name select * exclude (copy) from ranked where copy = 1"
-        )
-        self._put(table, "select * from merged_rows", touched=known)
-        self._put(copies, "select * exclude (copy) from ranked where copy > 1", touched=known)
+        con.execute("create or replace temp table ranked as " + dedup.RANKED_COPIES)
+        kept = "select * from all_candidates anti join copied using (id)"
+        kept += " union all by name select * exclude (copy) from ranked where copy = 1"
+        if known:  # its sources are rewritten while it is written
+            con.execute(f"create or replace temp table merged_rows as {kept}")
+            kept = "select * from merged_rows"
+        self._put(con, table, kept, touched=known)
+        self._put(con, copies, "select * exclude (copy) from ranked where copy > 1", touched=known)
 
     # --- mechanics -------------------------------------------------------------------------------------------
 
     def _live(self, table: Table, *, filename: bool = False) -> str:
         return partitions.relation(table, self.snapshot.paths(table.name), filename=filename)
 
-    def _any(self, relation: str) -> bool:
-        return bool(self.con.execute(f"select 1 from {relation} limit 1").fetchall())
+    def _knows(self, table: Table) -> bool:
+        return bool(self.snapshot.files.get(table.name))
 
-    def _touch(self, table: Table, key: str, copies: Table | None = None, extra: str | None = None) -> None:
+    def _touch(
+        self,
+        con: Connection,
+        table: Table,
+        key: str,
+        new: str,
+        copies: Table | None = None,
+        extra: str | None = None,
+    ) -> None:
         """Fills `touched` with the ids whose rows may come out differently now."""
-        ids = [f"select {key} as id from new_{table.name}"]
+        ids = [f"select {key} as id from {new}"]
         if extra:
             ids.append(extra)
         for source in (table, copies) if copies else (table,):
@@ -196,56 +237,53 @@ class Merger:
                 ids.append(f"select {key} from {self._live(source)} semi join replaced using (file_id)")
             if self._moved:
                 ids.append(f"select {key} from {self._live(source)} semi join moved using (session_id)")
-        self.con.execute("create or replace temp table touched as select distinct id from (" + " union all ".join(ids) + ")")
+        con.execute(f"create or replace temp table touched as select distinct id from ({' union all '.join(ids)})")
 
-    def _put(self, table: Table, query: str, *, touched: bool) -> None:
+    def _put(self, con: Connection, table: Table, query: str, *, touched: bool) -> None:
         """Writes the rows of `query`; rows of touched ids that are in the lake now are taken out of their files."""
-        key = REQUESTS.id if table is REQUESTS else TOOL_CALLS.id if table is TOOL_CALLS else "id"
-        hit = self._files_with(table, f"semi join touched on {key} = id") if touched else []
-        self._rewrite(table, query, hit, f"anti join touched on {key} = id")
+        key = table.id or "id"
+        hit = self._files_with(con, table, f"semi join touched on {key} = id") if touched else []
+        self._rewrite(con, table, query, hit, f"anti join touched on {key} = id")
 
-    def _append(self, table: Table, source: str) -> None:
-        hit = self._files_with(table, "semi join replaced using (file_id)") if self._replacing else []
-        self._rewrite(table, f"select * from {source}", hit, "anti join replaced using (file_id)")
+    def _append(self, con: Connection, table: Table, query: str) -> None:
+        hit = self._files_with(con, table, "semi join replaced using (file_id)") if self._replacing else []
+        self._rewrite(con, table, query, hit, "anti join replaced using (file_id)")
 
-    def _files_with(self, table: Table, condition: str) -> list[str]:
-        if not self.snapshot.files.get(table.name):
+    def _files_with(self, con: Connection, table: Table, condition: str) -> list[str]:
+        if not self._knows(table):
             return []
-        found = self.con.execute(
-            f"select distinct filename from {self._live(table, filename=True)} {condition}"
-        ).fetchall()
+        found = con.execute(f"select distinct filename from {self._live(table, filename=True)} {condition}").fetchall()
         return [name for (name,) in found]
 
-    def _rewrite(self, table: Table, query: str, hit: list[str], survivors: str) -> None:
+    def _rewrite(self, con: Connection, table: Table, query: str, hit: list[str], survivors: str) -> None:
         """Writes `query` and what survives of the data files `hit`, which leave the snapshot."""
-        if not hit and not self._any(f"({query})"):
+        if not hit and not _any(con, f"({query})"):
             return
         small: list[str] = []
-        if self.snapshot.files.get(table.name):
-            months = self.con.execute(
-                f"select distinct coalesce(strftime(\"{table.order[0]}\" at time zone 'UTC', '%Y-%m'), 'unknown')"
-                f" from ({query})"
-            ).fetchall()
-            small = [
-                path
-                for path in partitions.small_files(self.snapshot.paths(table.name), [month for (month,) in months])
-                if path not in hit
-            ]
+        if table.monthly and self._knows(table):
+            months = con.execute(f"select distinct {partitions.month(table)} from ({query})").fetchall()
+            paths = [path for path in self.snapshot.paths(table.name) if path not in hit]
+            small = partitions.small_files(paths, [month for (month,) in months])
         rows = query
         if hit:
             rows += f" union all by name select * from {partitions.relation(table, hit)} {survivors}"
         if small:
             rows += f" union all by name select * from {partitions.relation(table, small)}"
-        self._write(table, rows, [*hit, *small])
+        self._write(con, table, rows, [*hit, *small])
 
-    def _replace_whole(self, table: Table, query: str) -> None:
-        self._write(table, query, self.snapshot.paths(table.name))
+    def _replace_whole(self, con: Connection, table: Table, query: str) -> None:
+        self._write(con, table, query, self.snapshot.paths(table.name))
 
-    def _write(self, table: Table, query: str, removed: list[str]) -> None:
+    def _write(self, con: Connection, table: Table, query: str, removed: list[str]) -> None:
         root = self.snapshot.root
-        written = partitions.write(self.con, table, query, self.staging, f"{self.tag}-{self._segment}")
-        self.snapshot = self.snapshot.changed(
-            table.name,
-            [str(Path(path).relative_to(root)) for path in removed],
-            [str(path.relative_to(root)) for path in written],
-        )
+        written = partitions.write(con, table, query, self.staging, f"{self.tag}-{self._segment}")
+        with self._lock:
+            self.snapshot = self.snapshot.changed(
+                table.name,
+                [str(Path(path).relative_to(root)) for path in removed],
+                [str(path.relative_to(root)) for path in written],
+            )
+
+
+def _any(con: Connection, relation: str) -> bool:
+    return bool(con.execute(f"select 1 from {relation} limit 1").fetchall())

@@ -1,11 +1,10 @@
-"""Turns batches of lines into rows for each table: the engine parses, salvage repairs what it refuses."""
+"""Parses batches of lines: the engine does, salvage repairs what it refuses or doubts."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from tokenlake.ingest.salvage import Reject, salvage
-from tokenlake.schema import EVENTS, PROMPTS, SESSION_FILES, TEXTS, TOOL_ROWS, USAGE_ROWS, Table
 from tokenlake.sources import claude
 
 if TYPE_CHECKING:
@@ -14,117 +13,136 @@ if TYPE_CHECKING:
 
     from tokenlake.ingest.read import Batch
 
-STAGED: tuple[tuple[Table, str], ...] = (
-    (USAGE_ROWS, claude.USAGE_ROWS),
-    (TOOL_ROWS, claude.TOOL_ROWS),
-    (PROMPTS, claude.PROMPTS),
-    (TEXTS, claude.TEXTS),
-    (EVENTS, claude.EVENTS),
-    (SESSION_FILES, claude.SESSION_FILES),
-)
-"""The tables that parsing fills, each with the query that says which rows some lines add."""
+PARSED = ("assistants", "others", "second_look")
+"""The relations that parsing fills; sources/claude.py says what their columns are."""
 
-_GROUP_BYTES = 128 << 20  # parsed lines are turned into rows in groups of batches: planning a query costs, too
+
+_LINES = "select * from assistant_lines union all select * from other_lines"
 
 
 class Parser:
-    """Fills the staging tables `new_<table>` and `record_log` of its own schema from batches of lines.
+    """Parses batches into Arrow tables, which hold no more memory than their values need.
 
     Several parsers may work at once, each in a thread and with a cursor of its own on one database.
-    `finish_group` must be called after the last batch.
     """
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, schema: str, host: str, keep_text: bool) -> None:
+    def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
         self.con = con
-        self.schema = schema
         self.rejects: list[Reject] = []
-        self._batches = 0  # in the group at hand
-        self._group_bytes = 0
-        con.execute(f"create schema {schema}")
-        con.execute(f"use memory.{schema}")
-        con.execute(claude.MACROS)
-        con.execute("set variable host = ?", [host])
-        con.execute("set variable keep_text = ?", [keep_text])
-        self.clear()
+        self.parsed: dict[str, list[pa.Table]] = {name: [] for name in PARSED}
 
     def clear(self) -> None:
-        """Empties the staging tables."""
-        for table, _ in STAGED:
-            columns = ", ".join(f'"{column.name}" {column.type}' for column in table.columns)
-            self.con.execute(f"create or replace table new_{table.name} ({columns})")
-        self.con.execute(
-            'create or replace table record_log'
-            ' (file_id bigint, "offset" bigint, ts timestamptz, odd integer, prompt_id varchar)'
-        )
+        """Forgets the batches parsed so far."""
+        for tables in self.parsed.values():
+            tables.clear()
 
     def add(self, batch: Batch) -> None:
         """Parses a batch. Its buffer is free to use afterwards."""
-        con, number = self.con, self._batches
-        con.register("lines_as_logged", batch.to_arrow())
-        self._create(f"parsed_{number}", claude.parsed("lines_as_logged"))
-        con.execute(f"create or replace view parsed as select * from parsed_{number}")
-        self._repair(batch, f"parsed_{number}")
-        self._create(f"second_look_{number}", claude.SECOND_LOOK)
-        self._create(f"ccusage_skips_{number}", claude.CCUSAGE_SKIPS)
-        con.unregister("lines_as_logged")
-        self._batches += 1
-        self._group_bytes += int(batch.ends[-1])
-        if self._group_bytes >= _GROUP_BYTES:
-            self.finish_group()
-
-    def finish_group(self) -> None:
-        """Turns the lines parsed since the last call into rows of the staging tables."""
-        if not self._batches:
-            return
         con = self.con
-        for name in ("parsed", "second_look", "ccusage_skips"):
-            parts = " union all ".join(f"select * from {name}_{number}" for number in range(self._batches))
-            con.execute(f"create or replace view {name} as {parts}")
-        self._create("embedded", claude.EMBEDDED)
-        self._create("blocks", claude.BLOCKS)
-        for table, query in STAGED:
-            con.execute(f"insert into new_{table.name} by name {query}")
-        con.execute(f"insert into record_log by name {claude.RECORD_LOG}")
-        self._batches = self._group_bytes = 0
+        con.register("heads", batch.heads(claude.HEAD_BYTES))
+        as_assistant = con.execute(claude.LOOKS_LIKE_ASSISTANT).fetchnumpy()["as_assistant"]
+        con.register("assistant_lines", batch.to_arrow(as_assistant))
+        con.register("other_lines", batch.to_arrow(~as_assistant))
+        con.execute(f"create or replace temp view lines as {_LINES}")
+        self._set("assistants", self._query(claude.assistants("assistant_lines")))
+        self._set("others", self._query(claude.others("other_lines")))
+        self._parse_misjudged()
+        self._repair(batch, claude.SUSPECT_ASSISTANTS, claude.SUSPECT_OTHERS)
+        self._set("second_look", self._query(claude.SECOND_LOOK))
+        if self._repair(batch, claude.SUSPECT_LOOKS):
+            self._set("second_look", self._query(claude.SECOND_LOOK))
+        for name in PARSED:
+            self.parsed[name].append(self._tables[name])
+            con.unregister(name)
+        for name in ("heads", "assistant_lines", "other_lines"):
+            con.unregister(name)
 
-    def _create(self, table: str, query: str) -> None:
-        self.con.execute(f"create or replace table {table} as {query}")
+    _tables: dict[str, pa.Table]
 
-    def _repair(self, batch: Batch, parsed: str) -> None:
-        """Replaces suspect rows of `parsed` by what salvage makes of their lines; `lines` is what was parsed."""
+    def _query(self, query: str) -> pa.Table:
+        return self.con.sql(query).to_arrow_table()
+
+    def _set(self, name: str, table: pa.Table) -> None:
+        """Makes `table` the relation `name` of the batch at hand."""
+        self._tables = {**getattr(self, "_tables", {}), name: table}
+        self.con.register(name, table)
+
+    def _parse_misjudged(self) -> None:
+        """Parses the lines again that are something else than their first bytes promised."""
+        wrong = {
+            "assistants": "not refused and type is distinct from 'assistant'",
+            "others": "type = 'assistant'",
+        }
+        rows = {
+            name: [row for (row,) in self.con.execute(f'select "row" from {name} where {condition}').fetchall()]
+            for name, condition in wrong.items()
+        }
+        for name, right, parse in (
+            ("assistants", "others", claude.others),
+            ("others", "assistants", claude.assistants),
+        ):
+            if rows[name]:
+                self.con.register("misjudged", _rows_table(rows[name]))
+                self._append(right, parse('lines semi join misjudged using ("row")'))
+                self._remove(name, rows[name])
+                self.con.unregister("misjudged")
+
+    def _append(self, name: str, query: str) -> None:
+        import pyarrow as pa
+
+        more = self._query(query)
+        self._set(name, pa.concat_tables([self._tables[name], more.cast(self._tables[name].schema)]))
+
+    def _remove(self, name: str, rows: list[int]) -> None:
+        import pyarrow.compute as pc
+
+        table = self._tables[name]
+        gone = pc.is_in(table["row"], value_set=_rows_table(rows)["row"].combine_chunks())
+        self._set(name, table.filter(pc.invert(gone)))
+
+    def _repair(self, batch: Batch, *suspicions: str) -> bool:
+        """Replaces suspect rows by what salvage makes of their lines; whether there were any."""
         con = self.con
-        con.execute("create or replace temp view lines as select * from lines_as_logged")
-        suspects: list[tuple[int, bool]] = con.execute(claude.SUSPECTS).fetchall()
+        suspects: list[tuple[int, bool]] = con.execute(" union ".join(f"({query})" for query in suspicions)).fetchall()
         if not suspects:
-            return
-        repaired: list[tuple[int, int, int, int, str, str]] = []
+            return False
+        repaired: list[tuple[int, int, int, int, str, bool, str]] = []
         for row, refused in suspects:
             file_id, line = int(batch.file_ids[row]), int(batch.line_numbers[row])
             recovered, lost = salvage(batch.line(row), file_id, line, int(batch.offsets[row]), refused)
             self.rejects += lost
             repaired += [
-                (file_id, line, record.offset, record.odd, record.flaw, record.raw) for record in recovered
+                (file_id, line, found.offset, found.odd, found.flaw, found.kind == "assistant", found.raw)
+                for found in recovered
             ]
-        con.register("suspects", _rows_table([row for row, _ in suspects]))
-        con.execute(f'delete from {parsed} where "row" in (select "row" from suspects)')
-        con.unregister("suspects")
-        con.register("repaired_lines", _lines_table(repaired))
-        self._create("repaired", "select * from repaired_lines")
-        con.unregister("repaired_lines")
-        con.execute(f"insert into {parsed} by name " + claude.parsed("repaired"))
+        con.register("repaired", _lines_table(repaired))
+        for name, parse, side in (
+            ("assistants", claude.assistants, "as_assistant"),
+            ("others", claude.others, "not as_assistant"),
+        ):
+            self._remove(name, [row for row, _ in suspects])
+            self._append(name, parse(f"repaired where {side}"))
         con.execute(
-            "create or replace temp view lines as"
-            " select * from lines_as_logged union all by name select * from repaired"
+            f"create or replace temp view lines as {_LINES} union all by name select * exclude (as_assistant) from repaired"
         )
-        unreadable = con.execute(
-            'select file_id, line, "offset", strlen(raw), raw from repaired semi join '
-            f'(select file_id, "offset" from {parsed} where refused) using (file_id, "offset")'
-        ).fetchall()
-        con.execute(f"delete from {parsed} where refused")
-        self.rejects += [
-            Reject(file_id, line, offset, length, "unreadable", raw.encode()[:200])
-            for file_id, line, offset, length, raw in unreadable
-        ]
+        self._reject_unreadable()
+        return True
+
+    def _reject_unreadable(self) -> None:
+        """Gives up what the engine refuses even after repair."""
+        import pyarrow.compute as pc
+
+        for name in ("assistants", "others"):
+            lost = self.con.execute(
+                'select file_id, line, "offset", strlen(raw), raw from repaired'
+                f' semi join (select file_id, "offset" from {name} where refused) using (file_id, "offset")'
+            ).fetchall()
+            if lost:
+                self._set(name, self._tables[name].filter(pc.invert(self._tables[name]["refused"])))
+            self.rejects += [
+                Reject(file_id, line, offset, length, "unreadable", raw.encode()[:200])
+                for file_id, line, offset, length, raw in lost
+            ]
 
 
 def _rows_table(rows: list[int]) -> pa.Table:
@@ -133,10 +151,10 @@ def _rows_table(rows: list[int]) -> pa.Table:
     return pa.table({"row": pa.array(rows, pa.int32())})
 
 
-def _lines_table(repaired: list[tuple[int, int, int, int, str, str]]) -> pa.Table:
+def _lines_table(repaired: list[tuple[int, int, int, int, str, bool, str]]) -> pa.Table:
     import pyarrow as pa
 
-    file_ids, lines, offsets, odd, flaws, raw = zip(*repaired, strict=True) if repaired else ([],) * 6
+    file_ids, lines, offsets, odd, flaws, sides, raw = zip(*repaired, strict=True) if repaired else ([],) * 7
     return pa.table(
         {
             "row": pa.array([-1] * len(repaired), pa.int32()),
@@ -145,6 +163,7 @@ def _lines_table(repaired: list[tuple[int, int, int, int, str, str]]) -> pa.Tabl
             "offset": pa.array(offsets, pa.int64()),
             "odd": pa.array(odd, pa.int32()),
             "salvaged": pa.array(flaws, pa.string()),
+            "as_assistant": pa.array(sides, pa.bool_()),
             "raw": pa.array(raw, pa.string()),
         }
     )

@@ -18,7 +18,7 @@ from tokenlake.ingest.salvage import Reject
 if TYPE_CHECKING:
     import pyarrow as pa
 
-BATCH_BYTES = 32 << 20
+BATCH_BYTES = 64 << 20
 """Bytes of one batch: what memory depends on."""
 
 MAX_LINE_BYTES = 256 << 20
@@ -70,31 +70,67 @@ class Batch:
     line_numbers: Integers
     release: Callable[[], None]
 
+    @staticmethod
+    def empty() -> Batch:
+        """A batch without lines."""
+        nothing = np.zeros(0, dtype=np.int64)
+        return Batch(0, bytearray(1), nothing, nothing, nothing, nothing, lambda: None)
+
     def line(self, row: int) -> bytes:
         """The bytes of one line, without its newline."""
         start = int(self.ends[row - 1]) if row else 0
         return bytes(memoryview(self.buffer)[start : int(self.ends[row]) - 1])
 
-    def to_arrow(self) -> pa.Table:
-        """The lines as a table (row, file_id, line, offset, odd, salvaged, raw); `raw` shares the buffer."""
+    def heads(self, head_bytes: int) -> pa.Table:
+        """The first bytes of each line, as a table (head)."""
         import pyarrow as pa
 
-        count = len(self.ends)
-        bounds = np.zeros(count + 1, dtype=np.int32)
-        bounds[1:] = self.ends
-        raw = pa.StringArray.from_buffers(count, pa.py_buffer(bounds), pa.py_buffer(self.buffer))
+        starts = self._starts()
+        return pa.table({"head": self._views(starts, np.minimum(self.ends - starts, head_bytes))})
+
+    def to_arrow(self, rows: npt.NDArray[np.bool_] | None = None) -> pa.Table:
+        """Lines as a table (row, file_id, line, offset, odd, salvaged, raw); `raw` shares the batch's buffer."""
+        import pyarrow as pa
+
+        starts = self._starts()
+        chosen = np.flatnonzero(rows) if rows is not None else np.arange(len(starts))
         table = pa.table(
             {
-                "row": pa.array(np.arange(count, dtype=np.int32)),
-                "file_id": pa.array(self.file_ids),
-                "line": pa.array(self.line_numbers),
-                "offset": pa.array(self.offsets),
-                "odd": pa.array(np.zeros(count, dtype=np.int32)),
-                "salvaged": pa.nulls(count, pa.string()),
-                "raw": raw,
+                "row": pa.array(chosen.astype(np.int32)),
+                "file_id": pa.array(self.file_ids[chosen]),
+                "line": pa.array(self.line_numbers[chosen]),
+                "offset": pa.array(self.offsets[chosen]),
+                "odd": pa.array(np.zeros(len(chosen), dtype=np.int32)),
+                "salvaged": pa.nulls(len(chosen), pa.string()),
+                "raw": self._views(starts[chosen], (self.ends - starts - 1)[chosen]),
             }
         )
-        return pa.Table.from_batches(table.to_batches(max_chunksize=_LINES_A_CHUNK))
+        return pa.Table.from_batches(table.to_batches(max_chunksize=_LINES_A_CHUNK), table.schema)
+
+    def _starts(self) -> Integers:
+        starts = np.zeros_like(self.ends)
+        starts[1:] = self.ends[:-1]
+        return starts
+
+    def _views(self, starts: Integers, lengths: Integers) -> pa.Array:
+        """Pieces of the buffer as an array of string views: none of their bytes is copied."""
+        import pyarrow as pa
+
+        content = np.frombuffer(self.buffer, dtype=np.uint8)
+        views = np.zeros((len(starts), 4), dtype=np.int32)
+        views[:, 0] = lengths
+        views[:, 3] = starts
+        inline = views.view(np.uint8)
+        # A view has the first 4 bytes beside it, and up to 12 in place of the reference.
+        for byte in range(4):
+            inline[:, 4 + byte] = content[np.minimum(starts + byte, len(content) - 1)]
+        for row in np.flatnonzero(lengths <= 12):
+            start, length = int(starts[row]), int(lengths[row])
+            inline[row, 4:16] = 0
+            inline[row, 4 : 4 + length] = content[start : start + length]
+        return pa.Array.from_buffers(
+            pa.string_view(), len(starts), [None, pa.py_buffer(views), pa.py_buffer(self.buffer)]
+        )
 
 
 @dataclass(slots=True)

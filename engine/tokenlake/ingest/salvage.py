@@ -19,8 +19,9 @@ HEAD_BYTES = 200
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """One record of a damaged line: clean JSON, the byte where it starts in the file, its odd fields, its flaw."""
+    """One record of a damaged line: its type, clean JSON, the byte where it starts, its odd fields, its flaw."""
 
+    kind: str | None
     offset: int
     raw: str
     odd: int
@@ -164,9 +165,9 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 def _recovered(record: dict[str, Any], raw: bytes, offset: int, flaw: str | None, refused: bool) -> Recovered:
     odd = claude.conform(record)
     if flaw is None and not odd and not refused:
-        return Recovered(offset, raw.decode("utf-8"), 0, "checked")  # the doubt was unfounded: as it was logged
+        return Recovered(record.get("type"), offset, raw.decode("utf-8"), 0, "checked")  # the doubt was unfounded: as it was logged
     text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
     clean = _LONE_SURROGATE.sub("\ufffd", text)
     if flaw is None:
         flaw = "odd field" if odd else "lone surrogate" if clean != text else "invalid bytes"
-    return Recovered(offset, clean, odd, flaw)
+    return Recovered(record.get("type"), offset, clean, odd, flaw)

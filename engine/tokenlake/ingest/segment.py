@@ -10,56 +10,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokenlake.ingest.merge import Merger
-from tokenlake.ingest.parse import STAGED, Parser
+from tokenlake.ingest.parse import PARSED, Parser
 from tokenlake.ingest.plan import Plan
 from tokenlake.ingest.read import Batch, Reader, fingerprint
 from tokenlake.ingest.salvage import Reject
 from tokenlake.ingest.summary import IngestSummary
 from tokenlake.schema import FILES, RECORDS, REJECTS, Table, arrow_schema
+from tokenlake.sources import claude
 from tokenlake.store import partitions
 from tokenlake.store.catalog import Snapshot
 
 if TYPE_CHECKING:
     import duckdb
 
-# A record without a time takes its file's previous one (accounting rule 26).
-_FILL_TIMES = """
-update {table} as target set ts = found.ts
-from (
-  select missing.file_id, missing."offset", times.ts
-  from (select distinct file_id, "offset" from {table} where ts is null) missing
-  asof join (
-    select file_id, "offset", ts from record_log where ts is not null
-    union all
-    select file_id, -1, ts from resume where ts is not null
-  ) times on missing.file_id = times.file_id and missing."offset" >= times."offset"
-) found
-where target.ts is null and target.file_id = found.file_id and target."offset" = found."offset"
-"""
-# Only user records carry promptId; a request answers the last one before it in its transcript.
-_FILL_TURNS = """
-update {table} as target set prompt_id = found.prompt_id
-from (
-  select missing.file_id, missing."offset", turns.prompt_id
-  from (select distinct file_id, "offset" from {table} where prompt_id is null) missing
-  asof join (
-    select file_id, "offset", prompt_id from record_log where prompt_id is not null
-    union all
-    select file_id, -1, prompt_id from resume where prompt_id is not null
-  ) turns on missing.file_id = turns.file_id and missing."offset" >= turns."offset"
-) found
-where target.prompt_id is null and target.file_id = found.file_id and target."offset" = found."offset"
-"""
 _FILE_STATS = """
 insert into file_stats
 select file_id, count(*), coalesce(sum(odd), 0)::bigint, min(ts), max(ts), arg_max(ts, "offset"),
   arg_max(prompt_id, "offset"), 0
 from record_log group by file_id
 union all
-select file_id, 0, 0, null, null, null, null, count(*) from new_usage_rows group by file_id
+select file_id, 0, 0, null, null, null, null, count(*) from (
+  select file_id from assistants where type = 'assistant' and output_tokens is not null
+  union all
+  select file_id from embedded where type = 'assistant' and output_tokens is not null
+) group by file_id
 """
 _RESUME = """
-create or replace temp table resume as
+create or replace table resume as
 select coalesce(latest.file_id, resume.file_id) as file_id, coalesce(latest.ts, resume.ts) as ts,
   coalesce(latest.prompt_id, resume.prompt_id) as prompt_id
 from resume full join (
@@ -114,7 +91,7 @@ class Ingestion:
         self.segment_bytes = segment_bytes
         self.tag = f"{snapshot.commit:06d}"
         self.reader = Reader(todo.tasks, jobs)
-        self.parsers = [Parser(con.cursor(), f"parser_{n}", host, keep_text) for n in range(jobs)]
+        self.parsers = [Parser(con.cursor()) for _ in range(jobs)]
         self.raw_files: list[Path] = []
         con.execute(
             "create or replace temp view earlier as select * from "
@@ -127,11 +104,11 @@ class Ingestion:
             " usage_rows bigint)"
         )
         con.execute(
-            "create or replace temp table resume as"
+            "create or replace table resume as"
             " select file_id, resume_ts as ts, resume_prompt_id as prompt_id from earlier"
             " semi join grown using (file_id)"
         )
-        self.merger = Merger(con, snapshot, staging, self.tag, todo.replaced)
+        self.merger = Merger(con, snapshot, staging, self.tag, host, keep_text, todo.replaced)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -173,7 +150,6 @@ class Ingestion:
                 batch.release()
                 with lock:
                     tell()
-            parser.finish_group()
 
         with ThreadPoolExecutor(len(self.parsers), "tokenlake-parser") as pool:
             for done in [pool.submit(work, parser) for parser in self.parsers]:
@@ -247,25 +223,24 @@ class Ingestion:
     # --- steps -----------------------------------------------------------------------------------------------
 
     def _merge_segment(self) -> None:
+        import pyarrow as pa
+
         con = self.con
-        staged = ("record_log", *(f"new_{table.name}" for table, _ in STAGED))
-        for name in staged:
-            parts = " union all ".join(f"select * from {parser.schema}.{name}" for parser in self.parsers)
-            con.execute(f"create or replace temp view {name} as {parts}")
-        for parser in self.parsers:
-            for table, _ in STAGED:
-                name = f"{parser.schema}.new_{table.name}"
-                if "ts" in table.names and self._any(f"{name} where ts is null"):
-                    con.execute(_FILL_TIMES.format(table=name))
-            con.execute(_FILL_TURNS.format(table=f"{parser.schema}.new_usage_rows"))
+        if not self.parsers[0].parsed[PARSED[0]]:
+            self.parsers[0].add(Batch.empty())
+        for name in PARSED:
+            tables = [table for parser in self.parsers for table in parser.parsed[name]]
+            for connection in (con, *self.merger.cursors):  # what is registered is known to one connection only
+                connection.register(name, pa.concat_tables(tables))
+        con.execute(f"create or replace view record_log as {claude.RECORD_LOG}")
+        con.execute(f"create or replace table embedded as {claude.EMBEDDED}")
+        con.execute(f"create or replace table times as {claude.TIMES}")
+        con.execute(f"create or replace table turns as {claude.TURNS}")
+        self.merger.merge()
         con.execute(_FILE_STATS)
         con.execute(_RESUME)
-        self.merger.merge()
         for parser in self.parsers:
             parser.clear()
-
-    def _any(self, relation: str) -> bool:
-        return bool(self.con.execute(f"select 1 from {relation} limit 1").fetchall())
 
     def _rejects(self) -> Iterator[Reject]:
         yield from self.reader.rejects
@@ -286,7 +261,7 @@ class Ingestion:
             ),
         )
         self.con.execute(
-            "create or replace temp table paths as select file_id, path from found_paths"
+            "create or replace table paths as select file_id, path from found_paths"
             " union select file_id, path from earlier"
         )
         self.con.unregister("found_paths")
@@ -298,8 +273,8 @@ class Ingestion:
         """Keeps the lines of a batch as they are."""
         parser.con.register("raw_lines", batch.to_arrow())
         query = (
-            "select file_id, getvariable('host') as host, line, \"offset\","
-            " encode(rtrim(raw, chr(10))) as raw from raw_lines"
+            f"select file_id, {partitions.quoted(self.host)} as host, line, \"offset\","
+            " encode(raw) as raw from raw_lines"
         )
         tag = f"{self.tag}-b{batch.number}"
         written = partitions.write(parser.con, RECORDS, query, self.staging, tag)

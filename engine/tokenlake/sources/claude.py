@@ -59,9 +59,10 @@ def looks_like_record(value: object) -> bool:
 
 
 # --- the shape of a record -------------------------------------------------------------------------------------
-# What the JSON engine extracts from every line. Scalars are read as text, so that a value of another type than
-# expected is seen (accounting rule 4) instead of becoming null silently. A list read as JSON is parsed later,
-# on the few rows that have one.
+# What the JSON engine extracts. Scalars are read as text, so that a value of another type than expected is seen
+# (accounting rule 4) instead of becoming null silently. Parsing costs by the field: assistant records, which carry
+# usage, are asked for everything; the others, mostly tool results, for little, and the few that are something else
+# are looked at a second time.
 
 _USAGE = {
     "input_tokens": "VARCHAR",
@@ -75,27 +76,24 @@ _USAGE = {
     "server_tool_use": {"web_search_requests": "VARCHAR"},
     "iterations": "JSON",
 }
-_BLOCK = {
+_SAID = {
     "type": "VARCHAR",
     "text": "VARCHAR",
     "thinking": "VARCHAR",
     "id": "VARCHAR",
     "name": "VARCHAR",
     "input": "JSON",
-    "tool_use_id": "VARCHAR",
-    "is_error": "VARCHAR",
-    "content": "VARCHAR",
 }
+_RESULT = {"type": "VARCHAR", "tool_use_id": "VARCHAR", "is_error": "VARCHAR", "content": "VARCHAR"}
 _MESSAGE = {
     "id": "VARCHAR",
     "model": "VARCHAR",
     "stop_reason": "VARCHAR",
     "usage": _USAGE,
-    "content": [_BLOCK],
+    "content": [_SAID],
 }
-_RECORD = {
+_ASSISTANT = {
     "type": "VARCHAR",
-    "subtype": "VARCHAR",
     "uuid": "VARCHAR",
     "timestamp": "VARCHAR",
     "sessionId": "VARCHAR",
@@ -106,23 +104,40 @@ _RECORD = {
     "entrypoint": "VARCHAR",
     "isSidechain": "VARCHAR",
     "agentId": "VARCHAR",
-    "promptId": "VARCHAR",
     "effort": "VARCHAR",
-    "isMeta": "VARCHAR",
-    "isCompactSummary": "VARCHAR",
     "forkedFrom": "JSON",
     "costUSD": "VARCHAR",
-    "toolDenialKind": "VARCHAR",
-    "toolUseResult": {"searchCount": "VARCHAR"},
-    "attachment": {"type": "VARCHAR"},
-    "data": {"type": "VARCHAR", "agentId": "VARCHAR", "message": "JSON"},
     "message": _MESSAGE,
 }
-# A second look at the few lines that need more than the first: events, prompts that are plain strings, records
-# of several content blocks.
+_OTHER = {
+    "type": "VARCHAR",
+    "uuid": "VARCHAR",
+    "timestamp": "VARCHAR",
+    "sessionId": "VARCHAR",
+    "cwd": "VARCHAR",
+    "isSidechain": "VARCHAR",
+    "agentId": "VARCHAR",
+    "promptId": "VARCHAR",
+    "toolDenialKind": "VARCHAR",
+    "subtype": "VARCHAR",
+    "toolUseResult": {"searchCount": "VARCHAR"},
+    "attachment": {"type": "VARCHAR"},
+    "data": {"type": "VARCHAR"},
+    "message": {"content": [_RESULT]},
+}
 _SECOND_LOOK = {
+    "isMeta": "VARCHAR",
+    "isCompactSummary": "VARCHAR",
+    "version": "VARCHAR",
+    "gitBranch": "VARCHAR",
+    "entrypoint": "VARCHAR",
+    "requestId": "VARCHAR",
     "message": {"content": "JSON"},
     "attachment": {"prompt": "JSON", "commandMode": "VARCHAR"},
+    "data": {"agentId": "VARCHAR", "message": "JSON"},
+}
+# What an event is described by, besides.
+_DETAILS = {
     **dict.fromkeys(
         (
             *("content", "level", "summary", "leafUuid", "customTitle", "aiTitle", "agentName", "lastPrompt"),
@@ -141,7 +156,7 @@ _EMBEDDED = {
     "uuid": "VARCHAR",
     "timestamp": "VARCHAR",
     "requestId": "VARCHAR",
-    "message": _MESSAGE,
+    "message": {**_MESSAGE, "content": [{**_SAID, **_RESULT}]},
 }
 
 
@@ -151,12 +166,12 @@ def _structure(shape: Mapping[str, Any] | list[Any]) -> str:
 
 # --- what is a wrong type (accounting rule 4), exactly: applied to the few lines that Python repairs -------------
 
+_BOOLEAN_FIELDS = ("isSidechain", "isMeta", "isCompactSummary")
 _STRING_FIELDS = tuple(
     name
-    for name, kind in _RECORD.items()
-    if kind == "VARCHAR" and name not in {"isSidechain", "isMeta", "isCompactSummary", "costUSD"}
+    for name, kind in {**_ASSISTANT, **_OTHER, **_SECOND_LOOK}.items()
+    if kind == "VARCHAR" and name not in {*_BOOLEAN_FIELDS, "costUSD"}
 )
-_BOOLEAN_FIELDS = ("isSidechain", "isMeta", "isCompactSummary")
 _COUNT_FIELDS = (
     "input_tokens",
     "output_tokens",
@@ -254,20 +269,29 @@ def _clear_counts(owner: dict[str, Any], names: tuple[str, ...]) -> int:
     return odd
 
 
-# --- what each record means, as SQL over one batch ---------------------------------------------------------------
-# `lines` is a relation (row, file_id, line, offset, odd, salvaged, raw); `salvaged` is null for lines as logged.
-# _PARSED must stay free of short-circuiting expressions (CASE, COALESCE, AND): the optimiser would parse each line again inside every branch.
+# --- parsing a batch, as SQL -------------------------------------------------------------------------------------
+# Lines are a relation (row, file_id, line, offset, odd, salvaged, raw); `salvaged` is null for lines as logged. The parsing queries must stay free of short-circuiting expressions (CASE, COALESCE, AND): the optimiser
+# would parse each line again inside every branch.
 
 MACROS = """
 create or replace macro token_count(x) as
   case when regexp_full_match(x, '[0-9]{1,19}') then try_cast(x as bigint) end;
+create or replace macro not_a_count(x) as x is not null and token_count(x) is null;
+create or replace macro not_a_truth(x) as x is not null and x not in ('true', 'false');
 -- Text that JSON did not quote: a number, a truth value, an object or a list where a string belongs. It may hit a
 -- true string too ("12" as a branch name): such lines are only looked at more closely.
 create or replace macro maybe_unquoted(x) as
-  x in ('true', 'false') or starts_with(x, '{') or starts_with(x, '[')
-  or (x < ':' and try_cast(x as double) is not null);
-create or replace macro not_a_count(x) as x is not null and token_count(x) is null;
-create or replace macro not_a_truth(x) as x is not null and x not in ('true', 'false');
+  (x >= '-' and x < ':' and not starts_with(x, '/') and try_cast(x as double) is not null)
+  or (x >= '[' and x < '\\') or (x >= '{' and x < '|') or x = 'true' or x = 'false';
+-- The same for what is nearly always an identifier of 36 characters, which no number or truth value is.
+create or replace macro maybe_unquoted_id(x) as
+  strlen(x) <> 36 and (maybe_unquoted(x));
+"""
+
+HEAD_BYTES = 640
+LOOKS_LIKE_ASSISTANT = """
+-- A guess, from the first bytes of a line, at what it is parsed as; where it is wrong, the line is parsed again.
+select contains(head, ':"assistant"') and not contains(head, ':"progress"') as as_assistant from heads
 """
 
 _MESSAGE_COLUMNS = """
@@ -284,17 +308,26 @@ _MESSAGE_COLUMNS = """
   {r}.message.usage.inference_geo as inference_geo,
   {r}.message.usage.server_tool_use.web_search_requests as web_searches,
   {r}.message.usage.iterations as iterations,
-  len({r}.message.content) as n_blocks,
+  len({r}.message.content) as n_blocks
 """
 
-_BLOCK_COLUMNS = """
+# The first of these fields says what a tool is used on; the value as JSON wrote it, between its quotes.
+_TARGET = (
+    r'"(?:file_path|notebook_path|command|url|query|pattern|path|skill|subagent_type|description)":'
+    r'"((?:[^"\\]|\\.)*)"'
+)
+
+_SAID_COLUMNS = """
   {b}.type as block_type,
   {b}.text as text,
   length({b}.thinking) as thinking_chars,
-  {b}.id as block_id,
-  {b}.tool_use_id as tool_use_id,
+  {b}.id as tool_use_id,
   {b}.name as name,
-  {b}.input as input,
+  regexp_extract({b}.input, '{target}', 1) as target_json,
+  strlen({b}.input) as input_bytes
+"""
+
+_RESULT_COLUMNS = """
   strlen({b}.content) as result_bytes,
   -- Added up, not OR: see above.
   starts_with({b}.content, 'The user doesn''t want to')::int
@@ -302,218 +335,289 @@ _BLOCK_COLUMNS = """
   {b}.is_error as is_error
 """
 
-_PARSED = f"""
-select
+# Anywhere in the line, as ccusage looks for it.
+_NULL_FIELD = (
+    r'"(id|cwd|model|speed|costUSD|version|sessionId|requestId|isApiErrorMessage|cache_[a-z0-9_]*)"\s*:\s*null'
+)
+
+_RECORD_COLUMNS = """
   "row", file_id, line, "offset", odd, salvaged,
   r is null as refused,
   r.type as type,
-  r.subtype as subtype,
   r.uuid as uuid,
   r.timestamp as timestamp,
   try_cast(r.timestamp as timestamptz) as ts,
   r.sessionId as session_id,
-  r.requestId as request_id,
   r.cwd as cwd,
+  r.isSidechain as is_sidechain,
+  r.agentId as agent_id
+"""
+
+_ASSISTANTS = f"""
+select
+  {_RECORD_COLUMNS},
+  r.requestId as request_id,
   r.gitBranch as git_branch,
   r.version as version,
   r.entrypoint as entrypoint,
-  r.isSidechain as is_sidechain,
-  r.agentId as agent_id,
-  r.promptId as prompt_id,
   r.effort as effort,
-  r.isMeta as is_meta,
-  r.isCompactSummary as is_compact_summary,
   r.forkedFrom as forked_from,
   r.costUSD as cost_logged,
+  contains(raw, '"usage":{{') as has_usage_bytes,
+  regexp_matches(raw, '{_NULL_FIELD}') as has_null_field,
+  {_MESSAGE_COLUMNS.format(r="r")},
+  {_SAID_COLUMNS.format(target=_TARGET, b="r.message.content[1]")}
+from (select *, try(json_transform(raw, {_structure(_ASSISTANT)})) as r from RELATION)
+"""
+
+_OTHERS = f"""
+select
+  {_RECORD_COLUMNS},
+  r.promptId as prompt_id,
   r.toolDenialKind as denial,
   r.toolUseResult.searchCount as search_count,
+  r.subtype as subtype,
   r.attachment.type as attachment_type,
   r.data.type as data_type,
-  r.data.agentId as data_agent_id,
-  r.data.message as embedded,
-  {_MESSAGE_COLUMNS.format(r="r")}
-  {_BLOCK_COLUMNS.format(b="r.message.content[1]")}
-from (select *, try(json_transform(raw, {_structure(_RECORD)})) as r from LINES)
+  len(r.message.content) as n_blocks,
+  r.message.content[1].type as block_type,
+  r.message.content[1].tool_use_id as tool_use_id,
+  {_RESULT_COLUMNS.format(b="r.message.content[1]")}
+from (select *, try(json_transform(raw, {_structure(_OTHER)})) as r from RELATION)
 """
 
 
-def parsed(lines: str) -> str:
-    """The query that parses the relation `lines` (row, file_id, line, offset, odd, salvaged, raw)."""
-    return _PARSED.replace("LINES", lines)
+def assistants(relation: str) -> str:
+    """The query that parses the lines of `relation` as assistant records."""
+    return _ASSISTANTS.replace("RELATION", relation)
 
 
-SUSPECTS = """
+def others(relation: str) -> str:
+    """The query that parses the lines of `relation` as any other record."""
+    return _OTHERS.replace("RELATION", relation)
+
+
+def _any(macro: str, *columns: str) -> str:
+    return " or ".join(f"{macro}({column})" for column in columns)
+
+
+_SUSPECT = f"""
+  refused or (type is null) or (timestamp is not null and ts is null) or not_a_truth(is_sidechain)
+  or {_any("maybe_unquoted_id", "uuid", "session_id")} or {_any("maybe_unquoted", "cwd", "agent_id")}
+"""
+SUSPECT_ASSISTANTS = f"""
 -- Lines to be repaired by hand: refused by the engine, or with a value that may be of the wrong type.
-select "row", refused from parsed
+select "row", refused from assistants
 where salvaged is null and (
-  refused or type is null
-  or (timestamp is not null and ts is null)
-  or (uuid is not null and strlen(uuid) <> 36 and (maybe_unquoted(uuid)))
-  or (session_id is not null and strlen(session_id) <> 36 and (maybe_unquoted(session_id)))
-  or (prompt_id is not null and strlen(prompt_id) <> 36 and (maybe_unquoted(prompt_id)))
-  or maybe_unquoted(type) or maybe_unquoted(subtype) or maybe_unquoted(request_id) or maybe_unquoted(cwd)
-  or maybe_unquoted(git_branch) or maybe_unquoted(version) or maybe_unquoted(entrypoint)
-  or maybe_unquoted(agent_id) or maybe_unquoted(effort) or maybe_unquoted(denial)
-  or not_a_truth(is_sidechain) or not_a_truth(is_meta) or not_a_truth(is_compact_summary)
+  {_SUSPECT}
+  or {_any("maybe_unquoted", "request_id", "git_branch", "version", "entrypoint", "effort", "message_id", "model")}
+  or {_any("maybe_unquoted", "stop_reason", "service_tier", "speed", "inference_geo", "block_type", "tool_use_id")}
+  or maybe_unquoted(name) or n_blocks is null or output_tokens is null
+  or {_any("not_a_count", "input_tokens", "output_tokens", "cache_write_flat", "cache_read_tokens", "web_searches")}
+  or (cache_split is not null and not regexp_full_match(cache_split,
+      '\\{{"ephemeral_(1h|5m)_input_tokens":[0-9]{{1,18}},"ephemeral_(1h|5m)_input_tokens":[0-9]{{1,18}}\\}}'))
+  or (iterations is not null and not starts_with(iterations, '['))
+  or (n_blocks > 0 and block_type is null)
   or (cost_logged is not null and (try_cast(cost_logged as double) is null))
-  or (forked_from is not null and not starts_with(forked_from, '{'))
-  or (type = 'progress' and data_type is null)
-  or (type in ('user', 'assistant') and (
-    maybe_unquoted(message_id) or maybe_unquoted(model) or maybe_unquoted(stop_reason)
-    or maybe_unquoted(service_tier) or maybe_unquoted(speed) or maybe_unquoted(inference_geo)
-    or not_a_count(input_tokens) or not_a_count(output_tokens) or not_a_count(cache_write_flat)
-    or not_a_count(cache_read_tokens) or not_a_count(web_searches)
-    or (cache_split is not null and not regexp_full_match(cache_split,
-        '\\{"ephemeral_(1h|5m)_input_tokens":[0-9]{1,18},"ephemeral_(1h|5m)_input_tokens":[0-9]{1,18}\\}'))
-    or (iterations is not null and not starts_with(iterations, '['))
-    or (n_blocks > 0 and block_type is null)
-    or maybe_unquoted(block_type) or maybe_unquoted(block_id) or maybe_unquoted(tool_use_id)
-    or maybe_unquoted(name) or not_a_truth(is_error) or maybe_unquoted(text)))
-  or (type = 'assistant' and (n_blocks is null or output_tokens is null))
+  or (forked_from is not null and not starts_with(forked_from, '{{'))
+  or (strlen(text) < 100 and (maybe_unquoted(text)))
 )
 """
-
-SECOND_LOOK_NEEDED = """
-select file_id, "offset" from parsed
-where not refused and (
-  type not in ('user', 'assistant', 'progress', 'file-history-snapshot', 'attachment')
-  or (type = 'user' and (n_blocks is null or n_blocks > 1))
-  or (type = 'assistant' and (n_blocks > 1 or model = '<synthetic>'))
-  or attachment_type = 'queued_command'
+SUSPECT_OTHERS = f"""
+select "row", refused from others
+where salvaged is null and (
+  {_SUSPECT}
+  or {_any("maybe_unquoted", "type", "subtype", "denial", "attachment_type", "data_type", "block_type", "tool_use_id")}
+  or maybe_unquoted_id(prompt_id)
+  or (type = 'user' and n_blocks > 0 and block_type is null)
+  or (type = 'progress' and data_type is null)
+  or not_a_truth(is_error)
 )
 """
 
 SECOND_LOOK = f"""
-select file_id, "offset", try(json_transform(raw, {_structure(_SECOND_LOOK)})) as r
-from lines semi join ({SECOND_LOOK_NEEDED}) using (file_id, "offset")
+select file_id, "offset", type, r.* exclude (message), r.message.content as content_json,
+  try(json_transform(raw, {_structure(_DETAILS)})) as details
+from (
+  select file_id, "offset", type, raw,
+    try(json_transform(raw, {_structure(_SECOND_LOOK)})) as r
+  from lines join (
+    select file_id, "offset", type from others
+    where type not in ('user', 'file-history-snapshot', 'progress', 'attachment')
+      or (type = 'user' and (block_type is distinct from 'tool_result' or n_blocks > 1))
+      or data_type = 'agent_progress' or attachment_type = 'queued_command'
+    union all
+    select file_id, "offset", type from assistants where n_blocks > 1 or model = '<synthetic>'
+  ) using (file_id, "offset")
+)
 """
+SUSPECT_LOOKS = """
+-- A second look finds more fields, and so more wrong types.
+select lines."row", false as refused
+from second_look join lines using (file_id, "offset")
+where lines.salvaged is null and (
+  maybe_unquoted(version) or maybe_unquoted(gitBranch) or maybe_unquoted(entrypoint)
+  or not_a_truth(isMeta) or not_a_truth(isCompactSummary)
+  or (type = 'user' and json_type(content_json) is distinct from 'VARCHAR'
+    and json_type(content_json) is distinct from 'ARRAY')
+)
+"""
+
+# --- what records mean: the rows that a segment adds to each table -------------------------------------------------
+# These read `assistants`, `others`, `second_look` and `embedded` of a whole segment, and the variables host and
+# keep_text. `times` and `turns` (file_id, offset, and ts or prompt_id) hold what a record lacks that takes it from
+# another before it.
 
 EMBEDDED = f"""
--- Messages of subagents inside the parent's progress records: rows of the same shape as `parsed`, and their blocks.
+-- Messages of subagents inside the parent's progress records.
 select
-  p."row", p.file_id, p.line, p."offset", p.odd, p.salvaged,
-  e is null as refused,
-  e.type as type, p.subtype, e.uuid as uuid,
-  coalesce(e.timestamp, p.timestamp) as timestamp,
-  coalesce(try_cast(e.timestamp as timestamptz), p.ts) as ts,
-  p.session_id, e.requestId as request_id, p.cwd, p.git_branch, p.version, p.entrypoint,
-  'true' as is_sidechain, p.data_agent_id as agent_id, p.prompt_id, p.effort,
-  p.is_meta, p.is_compact_summary, p.forked_from, null as cost_logged, p.denial, p.search_count,
-  p.attachment_type, 'agent_progress' as data_type, p.data_agent_id, null as embedded,
-  {_MESSAGE_COLUMNS.format(r="e")}
-  {_BLOCK_COLUMNS.format(b="e.message.content[1]")},
+  o.file_id, o.line, o."offset", o.odd, o.salvaged, e.type as type, e.uuid as uuid,
+  coalesce(try_cast(e.timestamp as timestamptz), o.ts) as ts, o.session_id, o.cwd, 'true' as is_sidechain,
+  s.data.agentId as agent_id, e.requestId as request_id, s.gitBranch as git_branch, s.version as version,
+  s.entrypoint as entrypoint, o.search_count, o.denial,
+  {_MESSAGE_COLUMNS.format(r="e")},
   e.message.content as blocks
 from (
-  select *, try(json_transform(embedded, {_structure(_EMBEDDED)})) as e
-  from parsed
-  where data_type = 'agent_progress' and embedded is not null
-) p
+  select file_id, "offset", gitBranch, version, entrypoint, data,
+    try(json_transform(data.message, {_structure(_EMBEDDED)})) as e
+  from second_look where type = 'progress'
+) s join others o using (file_id, "offset")
 """
-
-_OF_RECORD = """
-  m.file_id, m."offset", m.line, m.type, m.uuid, m.ts, m.session_id, m.agent_id, m.is_sidechain, m.model,
-  m.message_id, m.data_type, m.denial, m.search_count
-"""
-BLOCKS = f"""
--- Every content block with its record: the first comes with `parsed`, the others from the second look.
-with others as (
-  select file_id, "offset", unnest(blocks) as b, generate_subscripts(blocks, 1) as block
-  from (
-    select file_id, "offset", try(json_transform(r.message.content, {_structure([_BLOCK])})) as blocks
-    from second_look
-  )
-),
-embedded_blocks as (
-  select file_id, "offset", unnest(blocks) as b, generate_subscripts(blocks, 1) as block from embedded
-)
-select {_OF_RECORD},
-  block_type, text, thinking_chars, block_id, tool_use_id, name, input, result_bytes, refusals, is_error,
-  1 as block
-from parsed m where type in ('user', 'assistant') and n_blocks > 0
-union all
-select {_OF_RECORD}, {_BLOCK_COLUMNS.format(b="o.b")}, o.block
-from others o join parsed m using (file_id, "offset")
-where o.block > 1 and m.type in ('user', 'assistant')
-union all
-select {_OF_RECORD}, {_BLOCK_COLUMNS.format(b="o.b")}, o.block
-from embedded_blocks o join embedded m using (file_id, "offset")
-"""
-
-# --- the rows that a batch adds to each table --------------------------------------------------------------------
-# These read `parsed`, `embedded`, `second_look`, `blocks`, `ccusage_skips` and the variables host and keep_text.
-# A missing ts or prompt_id is filled when the segment is complete.
 
 RECORD_LOG = """
--- One narrow row a record: what counts of files, missing times and turns are made from when a segment is complete.
-select file_id, "offset", ts, odd,
-  -- Only user records carry promptId; a request answers the last one before it in its transcript.
-  case when type = 'user' then prompt_id end as prompt_id
-from parsed
+-- One narrow row a record.
+select file_id, "offset", ts, odd, null::varchar as prompt_id from assistants
+union all
+select file_id, "offset", ts, odd, case when type = 'user' then prompt_id end from others
+"""
+
+TIMES = """
+-- A record without a time takes its file's previous one (accounting rule 26).
+select missing.file_id, missing."offset", known.ts
+from (select file_id, "offset" from record_log where ts is null) missing
+asof join (
+  select file_id, "offset", ts from record_log where ts is not null
+  union all
+  select file_id, -1, ts from resume where ts is not null
+) known on missing.file_id = known.file_id and missing."offset" >= known."offset"
+"""
+
+TURNS = """
+-- Only user records carry promptId; a request answers the last one before it in its transcript.
+with known as (
+  select file_id, "offset", prompt_id from record_log where prompt_id is not null
+  union all
+  select file_id, -1, prompt_id from resume where prompt_id is not null
+)
+select asked.file_id, asked."offset", known.prompt_id
+from (
+  select file_id, "offset" from (
+    select file_id, "offset" from assistants union all select file_id, "offset" from embedded
+  ) semi join known using (file_id)
+) asked
+asof join known on asked.file_id = known.file_id and asked."offset" >= known."offset"
+"""
+
+_MORE_BLOCKS = f"""
+  select file_id, "offset", unnest(blocks) as b, generate_subscripts(blocks, 1) as block
+  from (
+    select file_id, "offset",
+      try(json_transform(content_json, {_structure([{**_SAID, **_RESULT}])})) as blocks
+    from second_look where type in ('user', 'assistant') and json_type(content_json) = 'ARRAY'
+  )
+"""
+
+SAID = f"""
+-- Every content block of assistant records, with its record.
+with more as ({_MORE_BLOCKS}),
+embedded_blocks as (
+  select file_id, "offset", unnest(blocks) as b, generate_subscripts(blocks, 1) as block
+  from embedded where type = 'assistant'
+)
+select file_id, "offset", line, 'assistant' as origin, uuid, ts, session_id, agent_id, is_sidechain, message_id, model,
+  1 as block, block_type, text, thinking_chars, tool_use_id, name, target_json, input_bytes
+from assistants where n_blocks > 0
+union all
+select a.file_id, a."offset", line, 'assistant', uuid, ts, session_id, agent_id, is_sidechain, message_id, model,
+  block, {_SAID_COLUMNS.format(target=_TARGET, b="b")}
+from more join assistants a using (file_id, "offset") where block > 1
+union all
+select e.file_id, e."offset", line, 'agent_progress', uuid, ts, session_id, agent_id, is_sidechain, message_id, model,
+  block, {_SAID_COLUMNS.format(target=_TARGET, b="b")}
+from embedded_blocks join embedded e using (file_id, "offset")
+"""
+
+RESULTS = f"""
+-- Every tool result, with its record.
+with more as ({_MORE_BLOCKS}),
+embedded_blocks as (
+  select file_id, "offset", unnest(blocks) as b, generate_subscripts(blocks, 1) as block
+  from embedded where type = 'user'
+)
+select file_id, "offset", 'assistant' as origin, ts, session_id, agent_id, is_sidechain, denial, search_count,
+  1 as block, tool_use_id, result_bytes, refusals, is_error
+from others where type = 'user' and block_type = 'tool_result'
+union all
+select o.file_id, o."offset", 'assistant', ts, session_id, agent_id, is_sidechain, denial, search_count,
+  block, b.tool_use_id, {_RESULT_COLUMNS.format(b="b")}
+from more join others o using (file_id, "offset")
+where o.type = 'user' and block > 1 and b.type = 'tool_result'
+union all
+select e.file_id, e."offset", 'agent_progress', ts, session_id, agent_id, is_sidechain, denial, search_count,
+  block, b.tool_use_id, {_RESULT_COLUMNS.format(b="b")}
+from embedded_blocks join embedded e using (file_id, "offset")
+where b.type = 'tool_result'
 """
 
 _KEY = "coalesce(nullif(message_id, ''), nullif(uuid, ''), file_id || ':' || \"offset\")"
 
-# Anywhere in the line, as ccusage looks for it.
-_NULL_FIELD = (
-    '"(id|cwd|model|speed|costUSD|version|sessionId|requestId|isApiErrorMessage|cache_[a-z0-9_]*)"\\s*:\\s*null'
-)
-
-CCUSAGE_SKIPS = f"""
--- Why ccusage 20.0.24 leaves a usage record out (dedup = ccusage, accounting rule 13).
-with usage as (
-  select file_id, "offset", salvaged, version, timestamp from parsed
-  where (type = 'assistant' and (output_tokens is not null or input_tokens is not null))
-    or (data_type = 'agent_progress' and contains(embedded, '"usage"'))
-)
-select file_id, "offset",
-  case
-    when usage.salvaged <> 'checked' then usage.salvaged
-    when not contains(raw, '"usage":{{') then 'usage not written as "usage":{{'
-    when regexp_matches(raw, '{_NULL_FIELD}') then 'null field'
-    when not regexp_full_match(coalesce(version, '0.0.0'), '[0-9]+\.[0-9]+\.[0-9]+.*') then 'version'
-    when not regexp_matches(timestamp, '(Z|[+-][0-9]{{2}}:?[0-9]{{2}})$') then 'time without zone'
-  end as reason
-from lines join usage using (file_id, "offset")
-"""
-
 USAGE_ROWS = f"""
-with logged as (
-  select * exclude (blocks), 'agent_progress' as origin from embedded where type = 'assistant'
-  union all
-  select *, 'assistant' as origin from parsed where type = 'assistant'
-),
-usage as (
-  select logged.*,
-    {_KEY} as key,
-    coalesce(token_count(cache_write_flat), 0) as flat,
-    coalesce(token_count(json_extract_string(cache_split, '$.ephemeral_5m_input_tokens')), 0) as split_5m,
-    coalesce(token_count(json_extract_string(cache_split, '$.ephemeral_1h_input_tokens')), 0) as split_1h
-  from logged
-  where not refused and (
-    input_tokens is not null or output_tokens is not null or cache_read_tokens is not null
-    or cache_write_flat is not null or cache_split is not null)
-),
-content as (
+with content as (
+  -- Records of one block, nearly all, have it beside them.
   select file_id, "offset",
     sum(length(text)) filter (block_type = 'text') as text_chars,
     sum(thinking_chars) as thinking_chars,
     count(*) filter (block_type = 'tool_use') as tool_calls
-  from blocks where type = 'assistant' group by all
+  from said
+  where origin = 'agent_progress'
+    or (file_id, "offset") in (select (file_id, "offset") from assistants where n_blocks > 1)
+  group by all
 ),
-top_level as (
-  select usage.*,
-    content.text_chars as content_text_chars,
-    content.thinking_chars as content_thinking_chars,
-    content.tool_calls as content_tool_calls
-  from usage
-  left join content using (file_id, "offset")
+logged as (
+  select *, 'assistant' as origin,
+    -- Why ccusage 20.0.24 leaves a record out (dedup = ccusage, accounting rule 13).
+    case
+      when salvaged <> 'checked' then salvaged
+      when not has_usage_bytes then 'usage not written as "usage":{{'
+      when has_null_field then 'null field'
+      when not regexp_full_match(coalesce(version, '0.0.0'), '[0-9]+[.][0-9]+[.][0-9]+.*') then 'version'
+      when not regexp_matches(timestamp, '(Z|[+-][0-9]{{2}}:?[0-9]{{2}})$') then 'time without zone'
+    end as ccusage_skips
+  from assistants where type = 'assistant'
+  union all by name
+  select * exclude (blocks), 'agent_progress' as origin,
+    case when salvaged <> 'checked' then salvaged end as ccusage_skips
+  from embedded where type = 'assistant'
+),
+usage as (
+  select logged.* exclude (thinking_chars),
+    {_KEY} as key,
+    coalesce(token_count(cache_write_flat), 0) as flat,
+    coalesce(token_count(regexp_extract(cache_split, '"ephemeral_5m_input_tokens":"?([0-9]+)', 1)), 0) as split_5m,
+    coalesce(token_count(regexp_extract(cache_split, '"ephemeral_1h_input_tokens":"?([0-9]+)', 1)), 0) as split_1h,
+    coalesce(content.text_chars, case when block_type = 'text' then length(text) end, 0) as text_chars,
+    coalesce(content.thinking_chars, logged.thinking_chars, 0) as thinking_chars,
+    coalesce(content.tool_calls, (block_type = 'tool_use')::bigint, 0) as tool_calls
+  from logged left join content using (file_id, "offset")
+  where input_tokens is not null or output_tokens is not null or cache_read_tokens is not null
+    or cache_write_flat is not null or cache_split is not null
 ),
 rows as (
   select
     key, message_id, request_id, uuid, origin, session_id,
     json_extract_string(forked_from, '$.sessionId') as forked_from,
     agent_id, coalesce(is_sidechain = 'true', false) as is_sidechain,
-    ts, cwd, git_branch, version, entrypoint, prompt_id, model,
+    ts, cwd, git_branch, version, entrypoint, model,
     coalesce(token_count(input_tokens), 0) as input_tokens,
     coalesce(token_count(output_tokens), 0) as output_tokens,
     -- A write count beyond the split belongs to the 5-minute cache (accounting rule 14).
@@ -523,28 +627,29 @@ rows as (
     token_count(cache_write_flat) as cache_write_flat_tokens,
     cache_split is not null as cache_split_present,
     token_count(web_searches) as web_searches,
-    service_tier, speed, inference_geo, effort, stop_reason,
-    coalesce(content_text_chars, 0) as text_chars,
-    coalesce(content_thinking_chars, 0) as thinking_chars,
-    coalesce(content_tool_calls, 0) as tool_calls,
+    service_tier, speed, inference_geo, effort, stop_reason, text_chars, thinking_chars, tool_calls,
     try_cast(cost_logged as decimal(18, 9)) as cost_logged,
-    file_id, "offset", line, iterations
-  from top_level
+    ccusage_skips, file_id, "offset", line, iterations
+  from usage
 ),
 advisors as (
   -- Calls of an advisor model are listed inside the usage of the request that made them (accounting rule 7).
-  select rows.*, entry, entry_number - 1 as entry_index
+  select *, entry_number - 1 as entry_index,
+    token_count(json_extract_string(entry, '$.cache_creation_input_tokens')) as flat_logged,
+    coalesce(flat_logged, 0) as flat,
+    coalesce(token_count(json_extract_string(entry, '$.cache_creation.ephemeral_5m_input_tokens')), 0) as split_5m,
+    coalesce(token_count(json_extract_string(entry, '$.cache_creation.ephemeral_1h_input_tokens')), 0) as split_1h
   from (
     select *, unnest(json_extract(iterations, '$[*]')) as entry,
       generate_subscripts(json_extract(iterations, '$[*]'), 1) as entry_number
     from rows where contains(iterations, 'advisor_message')
-  ) rows
+  )
   where json_extract_string(entry, '$.type') = 'advisor_message'
 ),
 advisor_rows as (
-  select
-    key || ':advisor:' || entry_index as key, message_id, request_id, uuid, 'advisor' as origin, session_id,
-    forked_from, agent_id, is_sidechain, ts, cwd, git_branch, version, entrypoint, prompt_id,
+  select * exclude (iterations, entry, entry_number, entry_index, flat_logged, flat, split_5m, split_1h) replace (
+    key || ':advisor:' || entry_index as key,
+    'advisor' as origin,
     json_extract_string(entry, '$.model') as model,
     coalesce(token_count(json_extract_string(entry, '$.input_tokens')), 0) as input_tokens,
     coalesce(token_count(json_extract_string(entry, '$.output_tokens')), 0) as output_tokens,
@@ -553,49 +658,39 @@ advisor_rows as (
     coalesce(token_count(json_extract_string(entry, '$.cache_read_input_tokens')), 0) as cache_read_tokens,
     flat_logged as cache_write_flat_tokens,
     json_exists(entry, '$.cache_creation') as cache_split_present,
-    null as web_searches, service_tier, speed, inference_geo, effort, stop_reason,
-    0 as text_chars, 0 as thinking_chars, 0 as tool_calls, null as cost_logged, file_id, "offset", line
-  from (
-    select *,
-      token_count(json_extract_string(entry, '$.cache_creation_input_tokens')) as flat_logged,
-      coalesce(flat_logged, 0) as flat,
-      coalesce(token_count(json_extract_string(entry, '$.cache_creation.ephemeral_5m_input_tokens')), 0) as split_5m,
-      coalesce(token_count(json_extract_string(entry, '$.cache_creation.ephemeral_1h_input_tokens')), 0) as split_1h
-    from advisors
-  )
+    null as web_searches, 0 as text_chars, 0 as thinking_chars, 0 as tool_calls, null as cost_logged)
+  from advisors
 ),
 all_rows as (
   select * exclude (iterations) from rows union all by name select * from advisor_rows
 )
-select all_rows.*, skips.reason as ccusage_skips, getvariable('host') as host
+select all_rows.* replace (coalesce(all_rows.ts, times.ts) as ts), turns.prompt_id, getvariable('host') as host
 from all_rows
-left join ccusage_skips skips using (file_id, "offset")
+left join times using (file_id, "offset")
+left join turns using (file_id, "offset")
 """
 
 TOOL_ROWS = f"""
-select
-  coalesce(case when block_type = 'tool_use' then block_id else tool_use_id end,
-    file_id || ':' || "offset" || ':' || block) as tool_use_id,
-  case when block_type = 'tool_use' then 'use' else 'result' end as side,
-  case when data_type = 'agent_progress' then 'agent_progress' else 'assistant' end as origin,
-  case when block_type = 'tool_use' then {_KEY} end as key,
-  session_id, agent_id, coalesce(is_sidechain = 'true', false) as is_sidechain,
-  ts,
-  case when block_type = 'tool_use' then name end as name,
-  case when block_type = 'tool_use' then
-    list_filter(json_extract_string(input, ['$.file_path', '$.notebook_path', '$.command', '$.url', '$.query',
-      '$.pattern', '$.path', '$.skill', '$.subagent_type', '$.description']), lambda x: x is not null)[1]
-  end as target,
-  case when block_type = 'tool_use' then strlen(input) end as input_bytes,
-  case when block_type = 'tool_result' then coalesce(result_bytes, 0) end as result_bytes,
-  case when block_type = 'tool_result' then coalesce(is_error = 'true', false) end as is_error,
-  case when block_type = 'tool_result' then
-    denial is not null or (coalesce(is_error = 'true', false) and coalesce(refusals, 0) > 0)
-  end as denied,
-  case when block_type = 'tool_result' then token_count(search_count) end as search_count,
-  getvariable('host') as host, file_id, "offset"
-from blocks
-where (block_type = 'tool_use' and type = 'assistant') or (block_type = 'tool_result' and type = 'user')
+with sides as (
+  select coalesce(tool_use_id, file_id || ':' || "offset" || ':' || block) as tool_use_id, 'use' as side, origin,
+    {_KEY} as key, session_id, agent_id, is_sidechain, ts, name,
+    case when contains(target_json, chr(92)) then json_extract_string('"' || target_json || '"', '$')
+      else nullif(target_json, '') end as target,
+    input_bytes, null::bigint as result_bytes,
+    null::boolean as is_error, null::boolean as denied, null::bigint as search_count, file_id, "offset"
+  from said where block_type = 'tool_use'
+  union all
+  select coalesce(tool_use_id, file_id || ':' || "offset" || ':' || block), 'result', origin,
+    null, session_id, agent_id, is_sidechain, ts, null, null, null, coalesce(result_bytes, 0),
+    coalesce(is_error = 'true', false),
+    denial is not null or (coalesce(is_error = 'true', false) and coalesce(refusals, 0) > 0),
+    token_count(search_count), file_id, "offset"
+  from results
+)
+select sides.* replace (
+    coalesce(sides.ts, times.ts) as ts, coalesce(is_sidechain = 'true', false) as is_sidechain),
+  getvariable('host') as host
+from sides left join times using (file_id, "offset")
 """
 
 TEXTS = f"""
@@ -603,12 +698,11 @@ select
   coalesce(nullif(uuid, ''), file_id || ':' || "offset") || ':' || block as id,
   {_KEY} as key,
   session_id, agent_id, coalesce(is_sidechain = 'true', false) as is_sidechain,
-  ts, length(text) as chars,
+  coalesce(said.ts, times.ts) as ts, length(text) as chars,
   case when getvariable('keep_text') then text end as text,
   getvariable('host') as host, file_id, "offset", line
-from blocks
-where type = 'assistant' and block_type = 'text' and data_type is null
-  and text is not null and model is distinct from '<synthetic>'
+from said left join times using (file_id, "offset")
+where origin = 'assistant' and block_type = 'text' and text is not null and model is distinct from '<synthetic>'
 """
 
 # What a user record's text starts with tells what the user did; None: nothing, the program wrote it.
@@ -630,102 +724,104 @@ _PROMPT_KINDS = {
     "This session is being continued": None,
 }
 _KIND = "\n".join(
-    f"    when starts_with(said.text, '{start}') then {repr(kind) if kind else 'null'}"
+    f"    when starts_with(text, '{start}') then {repr(kind) if kind else 'null'}"
     for start, kind in _PROMPT_KINDS.items()
 )
 
 PROMPTS = f"""
-with said as (
+with said_by_user as (
   -- The text of a user record: a string, or its text blocks.
-  select file_id, "offset", text, 'typed' as plain_kind from parsed
-  where type = 'user' and n_blocks = 1 and block_type = 'text'
-  union all
-  select file_id, "offset", json_extract_string(r.message.content, '$'), 'typed'
-  from second_look where json_type(r.message.content) = 'VARCHAR'
-  union all
-  select file_id, "offset", string_agg(text, chr(10) order by block), 'typed' from blocks
-  where type = 'user' and data_type is null
-    and (file_id, "offset") in (select (file_id, "offset") from parsed where type = 'user' and n_blocks > 1)
-  group by all
-  having count(*) filter (block_type = 'tool_result') = 0 and count(text) > 0
+  select file_id, "offset", 'typed' as plain_kind,
+    case json_type(content_json)
+      when 'VARCHAR' then json_extract_string(content_json, '$')
+      else array_to_string(list_filter(
+        json_extract_string(content_json, '$[*].text'), lambda x: x is not null), chr(10))
+    end as text
+  from second_look
+  where type = 'user' and coalesce(isMeta, 'false') = 'false' and coalesce(isCompactSummary, 'false') = 'false'
+    and not contains(coalesce(json_extract_string(content_json, '$[*].type')::varchar, ''), 'tool_result')
   union all
   select file_id, "offset",
-    case json_type(r.attachment.prompt)
-      when 'VARCHAR' then json_extract_string(r.attachment.prompt, '$')
-      else array_to_string(json_extract_string(r.attachment.prompt, '$[*].text'), chr(10)) end,
-    case when r.attachment.commandMode = 'task-notification' then 'task-notification' else 'queued' end
-  from second_look where r.attachment.prompt is not null
+    case when attachment.commandMode = 'task-notification' then 'task-notification' else 'queued' end,
+    case json_type(attachment.prompt)
+      when 'VARCHAR' then json_extract_string(attachment.prompt, '$')
+      else array_to_string(list_filter(
+        json_extract_string(attachment.prompt, '$[*].text'), lambda x: x is not null), chr(10))
+    end
+  from second_look where type = 'attachment'
 ),
 acts as (
-  select parsed.*  exclude (text), said.text,
+  select others.*, text,
     case
 {_KIND}
     else plain_kind end as kind
-  from said join parsed using (file_id, "offset")
-  where (type = 'user' or attachment_type = 'queued_command')
-    and coalesce(is_meta, 'false') = 'false' and coalesce(is_compact_summary, 'false') = 'false'
-    and coalesce(is_sidechain, 'false') = 'false' and said.text is not null
+  from said_by_user join others using (file_id, "offset")
+  where coalesce(is_sidechain, 'false') = 'false' and text <> ''
 )
 select
   coalesce(nullif(uuid, ''), file_id || ':' || "offset") as id, uuid, session_id, prompt_id,
-  ts, kind, length(text) as chars,
+  coalesce(acts.ts, times.ts) as ts, kind, length(text) as chars,
   case when getvariable('keep_text') then text end as text, cwd as project,
   getvariable('host') as host, file_id, "offset"
-from acts
+from acts left join times using (file_id, "offset")
 where kind is not null
 """
 
-_DETAIL_FIELDS = [name for name in _SECOND_LOOK if name not in {"message", "attachment", "content", "lastPrompt"}]
+_DETAIL_FIELDS = [name for name in _DETAILS if name not in {"content", "lastPrompt"}]
 
 EVENTS = f"""
-with details as (
+with described as (
   select file_id, "offset",
-    json_merge_patch('{{}}', to_json({{
-      {", ".join(f"'{name}': r.{name}" for name in _DETAIL_FIELDS)},
-      'content': case when getvariable('keep_text') then r.content end,
-      'lastPrompt': case when getvariable('keep_text') then r.lastPrompt end
-    }})) as detail
-  from second_look
+    nullif(json_merge_patch('{{}}', to_json({{
+      {", ".join(f"'{name}': details.{name}" for name in _DETAIL_FIELDS)},
+      'content': case when getvariable('keep_text') then details.content end,
+      'lastPrompt': case when getvariable('keep_text') then details.lastPrompt end
+    }}))::varchar, '{{}}') as detail,
+    details.isApiErrorMessage = 'true' or details.error is not null as is_error
+  from second_look where type not in ('user', 'progress', 'attachment')
 ),
 happenings as (
-  select parsed.*, details.detail,
-    case
-      when type <> 'assistant' then coalesce(subtype, data_type, attachment_type)
-      when contains(lower(text), 'limit') then 'limit'
-      when json_extract_string(details.detail, '$.isApiErrorMessage') = 'true'
-        or json_extract_string(details.detail, '$.error') is not null then 'api_error'
-      else 'synthetic'
-    end as event_subtype
-  from parsed left join details using (file_id, "offset")
-  where not refused
-    and (type not in ('user', 'assistant') or (type = 'assistant' and model = '<synthetic>'))
-    and data_type is distinct from 'agent_progress'
+  -- Of progress and attachments only the kind is kept: they repeat what other records say.
+  select file_id, "offset", uuid, type, coalesce(subtype, data_type, attachment_type) as subtype, session_id, agent_id,
+    is_sidechain, ts, detail
+  from others left join described using (file_id, "offset")
+  where type is distinct from 'user' and data_type is distinct from 'agent_progress'
+  union all
+  select file_id, "offset", uuid, type,
+    case when contains(lower(text), 'limit') then 'limit' when is_error then 'api_error' else 'synthetic' end,
+    session_id, agent_id, is_sidechain, ts,
+    -- What a synthetic message says (a limit, an error) is the program's own text: kept also without user text.
+    json_merge_patch(coalesce(detail, '{{}}')::json, json_object('text', text))::varchar
+  from assistants left join described using (file_id, "offset")
+  where model = '<synthetic>'
 )
 select
   coalesce(nullif(uuid, ''), file_id || ':' || "offset") as id,
-  coalesce(type, 'unknown') as type, event_subtype as subtype, session_id, agent_id,
-  coalesce(is_sidechain = 'true', false) as is_sidechain, ts,
-  -- What a synthetic message says (a limit, an error) is the program's own text: kept also without user text.
-  case when type = 'assistant' then json_merge_patch(coalesce(detail, '{{}}'), json_object('text', text))
-    else nullif(detail, '{{}}') end as detail,
+  coalesce(type, 'unknown') as type, subtype, session_id, agent_id,
+  coalesce(is_sidechain = 'true', false) as is_sidechain, coalesce(happenings.ts, times.ts) as ts, detail,
   getvariable('host') as host, file_id, "offset"
-from happenings
+from happenings left join times using (file_id, "offset")
 """
 
 SESSION_FILES = """
 with titled as (
-  select file_id, "offset", coalesce(r.customTitle, r.aiTitle, r.agentName) as title,
-    case when r.customTitle is not null then 3 when r.aiTitle is not null then 2 else 1 end * (1::bigint << 48)
-      + "offset" as title_order
-  from second_look where coalesce(r.customTitle, r.aiTitle, r.agentName) is not null
+  select file_id, "offset", coalesce(details.customTitle, details.aiTitle, details.agentName) as title,
+    case when details.customTitle is not null then 3 when details.aiTitle is not null then 2 else 1 end
+      * (1::bigint << 48) + "offset" as title_order
+  from second_look where coalesce(details.customTitle, details.aiTitle, details.agentName) is not null
+),
+stamped as (
+  select session_id, file_id, "offset", ts, cwd, json_extract_string(forked_from, '$.sessionId') as parent
+  from assistants
+  union all
+  select session_id, file_id, "offset", ts, cwd, null from others
 )
 select
   session_id, file_id, getvariable('host') as host,
   min(ts) as first_ts, max(ts) as last_ts, count(*) as records,
   arg_min(cwd, "offset") as project, min("offset") filter (cwd is not null) as project_offset,
-  arg_max(title, title_order) as title, max(title_order) as title_order,
-  min(json_extract_string(forked_from, '$.sessionId')) as parent
-from parsed left join titled using (file_id, "offset")
+  arg_max(title, title_order) as title, max(title_order) as title_order, min(parent) as parent
+from stamped left join titled using (file_id, "offset")
 where session_id is not null
 group by session_id, file_id
 """

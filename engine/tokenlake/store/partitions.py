@@ -36,6 +36,11 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def month(table: Table) -> str:
+    """The month a row belongs to, as an SQL expression (accounting rule 26)."""
+    return f"coalesce(strftime(\"{table.order[0]}\" at time zone 'UTC', '%Y-%m'), '{UNKNOWN_MONTH}')"
+
+
 def write(con: duckdb.DuckDBPyConnection, table: Table, query: str, folder: Path, tag: str) -> list[Path]:
     """Writes the rows of `query` below `folder`, sorted, one file a month; returns the files.
 
@@ -47,9 +52,9 @@ def write(con: duckdb.DuckDBPyConnection, table: Table, query: str, folder: Path
     target.mkdir(parents=True, exist_ok=True)
     options = f"format parquet, compression zstd, row_group_size {_ROW_GROUP_ROWS}"
     if table.monthly:
-        month = f"coalesce(strftime(\"{table.order[0]}\" at time zone 'UTC', '%Y-%m'), '{UNKNOWN_MONTH}') as month"
         con.execute(
-            f"copy (select {names}, {month} from ({query}) order by month, {order}) to {quoted(str(target))}"
+            f"copy (select {names}, {month(table)} as month from ({query}) order by month, {order})"
+            f" to {quoted(str(target))}"
             f" ({options}, partition_by (month), filename_pattern '{tag}-{{i}}', overwrite_or_ignore)"
         )
     else:
