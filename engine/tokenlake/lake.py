@@ -88,7 +88,7 @@ class Lake:
 
         return connect(self.snapshot())
 
-    def run(self, name: str, **params: Any) -> Result:
+    def run(self, name: str, /, **params: Any) -> Result:
         """The answer of a saved query, `lake.run("cache/overhead", by="day", tz="Asia/Taipei")`.
 
         Parameters are those of the query and the common ones (since, until, tz, project, model, session, host,
@@ -98,11 +98,14 @@ class Lake:
 
         return run(self.snapshot(), name, params)
 
-    def sql(self, text: str) -> Result:
-        """The answer of one SQL statement over the lake's views. Raises QueryError where it does not run."""
+    def sql(self, text: str, /, **params: Any) -> Result:
+        """The answer of one SQL statement over the lake's views; `$name` in it is bound to a parameter.
+
+        Raises QueryError where it does not run.
+        """
         from tokenlake.query.run import sql
 
-        return sql(self.snapshot(), text)
+        return sql(self.snapshot(), text, params)
 
     def scan(self, table: str) -> pl.LazyFrame:
         """A table as a Polars LazyFrame. Raises UsageError for a table that does not exist."""

@@ -86,6 +86,7 @@ USAGE_ROWS = Table(
         *_COUNTS,
         "cache_write_flat_tokens BIGINT cache_creation_input_tokens as logged, null where absent",
         "cache_split_present BOOLEAN the record has a cache_creation object",
+        "cache_write_unsplit_tokens BIGINT what the flat count has beyond the split, counted as 5-minute writes",
         "web_searches BIGINT usage.server_tool_use.web_search_requests",
         "service_tier VARCHAR standard | batch | priority",
         "speed VARCHAR standard | fast",

@@ -42,13 +42,14 @@ with located as (
   where model is distinct from '<synthetic>'
 ),
 seen as (
-  select key, count(*) as n_rows, count(distinct session_id) as n_sessions,
+  select key, count(*) as n_rows, count(distinct session_id) as n_sessions, min(ts) as ts, max(ts) as last_ts,
+    max(stop_reason) as any_stop_reason, max(output_tokens) as most_output_tokens,
     count(forked_from) > 0 as is_forked, bool_or(origin <> 'agent_progress') as has_own_row
   from located group by key
 ),
 counted as (
   -- A row of agent_progress is only a fallback (rule 9).
-  select located.*, n_sessions, is_forked from located join seen using (key)
+  select located.* from located join seen using (key)
   where origin <> 'agent_progress' or not has_own_row
 ),
 ranked as (
@@ -60,27 +61,21 @@ ranked as (
 kept as (
   select * from usage join (select row_number as rowid from ranked where rank = 1) using (rowid)
 ),
-spans as (
-  select key, min(ts) as ts, max(ts) as last_ts, max(stop_reason) as any_stop_reason,
-    max(output_tokens) as most_output_tokens
-  from counted group by key
-),
 sums as (
-  -- What the rows of a request say of it together; copies of a record are one record.
-  select key, max(web_searches) as usage_searches, max(cost_logged) as cost_logged,
-    sum(text_chars)::bigint as text_chars, sum(thinking_chars)::bigint as thinking_chars,
+  -- What the rows of a request hold together; copies of a record are one record.
+  select key, sum(text_chars)::bigint as text_chars, sum(thinking_chars)::bigint as thinking_chars,
     sum(tool_calls)::bigint as tool_calls
   from (
-    select key, max(web_searches) as web_searches, max(cost_logged) as cost_logged,
-      max(text_chars) as text_chars, max(thinking_chars) as thinking_chars, max(tool_calls) as tool_calls
+    select key, max(text_chars) as text_chars, max(thinking_chars) as thinking_chars, max(tool_calls) as tool_calls
     from usage join (select row_number as rowid from counted) using (rowid)
     group by key, coalesce(uuid, file_id || ':' || "offset")
   )
   group by key
 ),
 shared as (
-  select counted.*, starts.started
-  from counted left join starts using (session_id) where n_sessions > 1 or is_forked
+  select located.*, starts.started
+  from located join seen using (key) left join starts using (session_id)
+  where n_sessions > 1 or is_forked
 ),
 owners as (
   -- Where a copy says what it was forked from, that session owns it; else the one that started first (rule 11).
@@ -100,11 +95,12 @@ places as (
   from usage join (
     select shared.row_number as rowid from shared join owners using (key, session_id)
     qualify row_number() over (
-      partition by key order by output_tokens desc, ts desc nulls last, path desc, "offset" desc) = 1
+      partition by key
+      order by origin = 'agent_progress', output_tokens desc, ts desc nulls last, path desc, "offset" desc) = 1
   ) using (rowid)
 )
 select
-  key, spans.ts, spans.last_ts, coalesce(owners.session_id, kept.session_id) as session_id,
+  key, seen.ts, seen.last_ts, coalesce(owners.session_id, kept.session_id) as session_id,
   case when places.key is null then kept.cwd else places.cwd end as project,
   case when places.key is null then kept.git_branch else places.git_branch end as git_branch,
   case when places.key is null then kept.host else places.host end as host,
@@ -116,17 +112,17 @@ select
   case when places.key is null then kept.agent_id else places.agent_id end as agent_id,
   case when places.key is null then kept.prompt_id else places.prompt_id end as prompt_id,
   input_tokens, output_tokens, cache_write_5m_tokens, cache_write_1h_tokens, cache_read_tokens,
-  input_tokens + cache_write_5m_tokens + cache_write_1h_tokens + cache_read_tokens as context_tokens,
-  coalesce(nullif(usage_searches, 0), searches, 0) as web_searches,
+  bounded(input_tokens::hugeint + cache_write_5m_tokens + cache_write_1h_tokens + cache_read_tokens)
+    as context_tokens,
+  coalesce(nullif(web_searches, 0), searches, 0) as web_searches,
   service_tier, speed, inference_geo, effort, coalesce(stop_reason, any_stop_reason) as stop_reason,
   -- Between 2.1.0 and 2.1.96 the streaming placeholder of at most 10 tokens was often never replaced (rule 16).
   any_stop_reason is null or coalesce(version_number(kept.version) < 2001097 and most_output_tokens <= 10, false)
     as output_is_partial,
-  n_rows, n_sessions, sums.text_chars, sums.thinking_chars, sums.tool_calls, sums.cost_logged,
+  n_rows, n_sessions, sums.text_chars, sums.thinking_chars, sums.tool_calls, cost_logged,
   file_id, "offset"
 from kept
 join seen using (key)
-join spans using (key)
 join sums using (key)
 left join owners using (key)
 left join places using (key)

@@ -140,7 +140,7 @@ class Merger:
         rows = f"select * from {self._live(USAGE_ROWS)}"
         if known:
             self._touch(con, USAGE_ROWS, "key", "new_usage_rows", extra="select key from searches")
-            rows += " anti join replaced using (file_id) semi join touched on key = id"
+            rows += " anti join replaced using (file_id) semi join touched on key = touched_id"
             rows += " union all by name select * from new_usage_rows"
             con.execute(f"create or replace temp table usage as {rows}")
         con.execute("create or replace temp table merged_rows as " + dedup.REQUESTS)
@@ -179,7 +179,7 @@ class Merger:
             self._touch(con, TOOL_ROWS, "tool_use_id", "new_tool_rows")
             rows += (
                 f" union all by name select * from {self._live(TOOL_ROWS)} anti join replaced using (file_id)"
-                " semi join touched on tool_use_id = id"
+                " semi join touched on tool_use_id = touched_id"
             )
         con.execute(f"create or replace temp view tool_rows_now as {rows}")
         con.execute("create or replace temp table merged_rows as " + dedup.TOOL_CALLS)
@@ -193,7 +193,7 @@ class Merger:
         if known:
             self._touch(con, table, "id", f"new_{table.name}", copies)
             kept = f"(select * from {self._live(table)} union all by name select * from {self._live(copies)})"
-            earlier = f"select * from {kept} semi join touched using (id) anti join replaced using (file_id)"
+            earlier = f"select * from {kept} semi join touched on id = touched_id anti join replaced using (file_id)"
             rows = f"{earlier} union all by name {rows}"
         con.execute(f"create or replace temp view all_candidates as {rows}")
         con.execute(
@@ -229,7 +229,7 @@ class Merger:
         extra: str | None = None,
     ) -> None:
         """Fills `touched` with the ids whose rows may come out differently now."""
-        ids = [f"select {key} as id from {new}"]
+        ids = [f"select {key} as touched_id from {new}"]
         if extra:
             ids.append(extra)
         for source in (table, copies) if copies else (table,):
@@ -237,13 +237,13 @@ class Merger:
                 ids.append(f"select {key} from {self._live(source)} semi join replaced using (file_id)")
             if self._moved:
                 ids.append(f"select {key} from {self._live(source)} semi join moved using (session_id)")
-        con.execute(f"create or replace temp table touched as select distinct id from ({' union all '.join(ids)})")
+        con.execute(f"create or replace temp table touched as select distinct touched_id from ({' union all '.join(ids)})")
 
     def _put(self, con: Connection, table: Table, query: str, *, touched: bool) -> None:
         """Writes the rows of `query`; rows of touched ids that are in the lake now are taken out of their files."""
         key = table.id or "id"
-        hit = self._files_with(con, table, f"semi join touched on {key} = id") if touched else []
-        self._rewrite(con, table, query, hit, f"anti join touched on {key} = id")
+        hit = self._files_with(con, table, f"semi join touched on {key} = touched_id") if touched else []
+        self._rewrite(con, table, query, hit, f"anti join touched on {key} = touched_id")
 
     def _append(self, con: Connection, table: Table, query: str) -> None:
         hit = self._files_with(con, table, "semi join replaced using (file_id)") if self._replacing else []

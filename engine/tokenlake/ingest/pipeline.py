@@ -142,7 +142,7 @@ def _with_totals(con: duckdb.DuckDBPyConnection, snapshot: Snapshot, summary: In
         "cache_write_1h_tokens",
         "cache_read_tokens",
     )
-    sums = ", ".join(f"coalesce(sum({name}), 0)::bigint" for name in names)
+    sums = ", ".join(f"coalesce(sum({name}), 0)" for name in names)
     relation = partitions.relation(REQUESTS, snapshot.paths(REQUESTS.name))
     [(requests, *tokens)] = con.execute(f"select count(*), {sums} from {relation}").fetchall()
     return replace(summary, requests=requests, **dict(zip(names, tokens, strict=True)))

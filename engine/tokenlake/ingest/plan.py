@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tokenlake.ingest.discover import Discovery, FoundFile, is_below
-from tokenlake.ingest.read import Task, ends_a_line, fingerprint, is_archive, open_transcript
+from tokenlake.ingest.transcript import Task, ends_a_line, fingerprint, is_archive, open_transcript
 from tokenlake.sources import claude
 from tokenlake.store.ledger import REFUSED_KINDS, Entry
 

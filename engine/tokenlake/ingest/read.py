@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tokenlake.ingest.salvage import Reject
+from tokenlake.ingest.transcript import Task, is_archive, open_transcript
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,17 +32,6 @@ _BOM = b"\xef\xbb\xbf"
 
 Bytes = npt.NDArray[np.uint8]
 Integers = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A transcript to be read from byte `start`, where line `first_line` is (after decompression)."""
-
-    file_id: int
-    path: str
-    size: int
-    start: int = 0
-    first_line: int = 1
 
 
 @dataclass(slots=True)
@@ -365,21 +355,6 @@ def is_whole_record(line: bytes) -> bool:
         return False
 
 
-def is_archive(path: str) -> bool:
-    """Whether a transcript is compressed."""
-    return path.endswith((".gz", ".zst"))
-
-
-def open_transcript(path: str) -> Any:
-    """A transcript opened for reading bytes, decompressed by its suffix."""
-    if is_archive(path):
-        import pyarrow as pa
-
-        compression = "gzip" if path.endswith(".gz") else "zstd"
-        return pa.CompressedInputStream(pa.OSFile(path), compression)
-    return open(path, "rb", buffering=0)
-
-
 def _read_into(source: Any, buffer: bytearray, start: int, room: int) -> int:
     with memoryview(buffer)[start : start + room] as target:
         if hasattr(source, "readinto"):
@@ -387,32 +362,3 @@ def _read_into(source: Any, buffer: bytearray, start: int, room: int) -> int:
         data = source.read(room)
         target[: len(data)] = data
         return len(data)
-
-
-def fingerprint(path: str, ingested_bytes: int) -> str:
-    """What the first `ingested_bytes` of a file look like: a hash of their first and last 4 KiB.
-
-    Appending keeps it; rewriting, truncating or removing a record changes it.
-    """
-    import hashlib
-
-    if is_archive(path):
-        return ""
-    with open(path, "rb", buffering=0) as source:
-        head = source.read(min(4096, ingested_bytes))
-        source.seek(max(0, ingested_bytes - 4096))
-        tail = source.read(min(4096, ingested_bytes))
-    return hashlib.blake2b(head + tail, digest_size=16).hexdigest()
-
-
-def ends_a_line(path: str, position: int) -> bool:
-    """Whether the byte before `position` is a newline, or `position` is the start of the file."""
-    if position == 0:
-        return True
-    with open(path, "rb", buffering=0) as source:
-        source.seek(position - 1)
-        return source.read(1) == b"\n"
-
-
-__all__ = ["Batch", "Progress", "Reader", "Task", "ends_a_line", "fingerprint", "newlines"]
-

@@ -57,7 +57,7 @@ def salvage(
     start = 0
 
     def reject(begin: int, end: int, reason: str) -> None:
-        lost = clean[begin:end].rstrip()
+        lost = clean[begin:end].rstrip() if end == len(clean) else clean[begin:end]
         skipped = len(clean[begin:end]) - len(clean[begin:end].lstrip())
         begin += skipped
         lost = lost[skipped:]

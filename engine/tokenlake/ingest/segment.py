@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from tokenlake.ingest.merge import Merger
 from tokenlake.ingest.parse import PARSED, Parser
 from tokenlake.ingest.plan import Plan
-from tokenlake.ingest.read import Batch, Reader, fingerprint
+from tokenlake.ingest.read import Batch, Reader
 from tokenlake.ingest.salvage import Reject
 from tokenlake.ingest.summary import IngestSummary
+from tokenlake.ingest.transcript import fingerprint
 from tokenlake.schema import FILES, RECORDS, REJECTS, Table, arrow_schema
 from tokenlake.sources import claude
 from tokenlake.store import partitions

@@ -11,7 +11,6 @@ from tokenlake.errors import UsageError
 
 if TYPE_CHECKING:
     import duckdb
-    import pandas as pd
     import polars as pl
     import pyarrow as pa
     from duckdb.sqltypes import DuckDBPyType
@@ -90,7 +89,7 @@ class Result:
         assert isinstance(frame, pl.DataFrame)
         return frame
 
-    def df(self) -> pd.DataFrame:
+    def df(self) -> Any:
         """The whole result as a pandas frame; UsageError where pandas is not installed."""
         try:
             return self.table.to_pandas()

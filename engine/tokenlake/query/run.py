@@ -67,7 +67,7 @@ def run(snapshot: Snapshot, name: str, params: Mapping[str, object] | None = Non
             meta = replace(meta, partial_share=_partial_share(connection))
         return Result(connection, replace(meta, help=query.help, name=name, parameters=values))
 
-    return _on_snapshot(snapshot, settings, answer)
+    return _on_snapshot(snapshot, settings, answer, query.body)
 
 
 def sql(snapshot: Snapshot, text: str, params: Mapping[str, object] | None = None) -> Result:
@@ -82,7 +82,8 @@ def sql(snapshot: Snapshot, text: str, params: Mapping[str, object] | None = Non
         _execute(connection, text, settings.bound | own)
         return Result(connection, _meta("SQL", text, settings))
 
-    return _on_snapshot(snapshot, settings, answer)
+    # Every view is made: SQL as typed may ask which there are.
+    return _on_snapshot(snapshot, settings, answer, None)
 
 
 def _meta(title: str, text: str, settings: Settings) -> Meta:
@@ -119,25 +120,24 @@ def _split(params: Mapping[str, object]) -> tuple[Settings, dict[str, object]]:
     return Settings(given.get("dedup", "max"), tz, now, filters, shown), own
 
 
-def _on_snapshot(
-    snapshot: Snapshot, settings: Settings, answer: Callable[[duckdb.DuckDBPyConnection], Result]
-) -> Result:
+Answer = Callable[["duckdb.DuckDBPyConnection"], Result]
+
+
+def _on_snapshot(snapshot: Snapshot, settings: Settings, answer: Answer, only_for: str | None) -> Result:
     """The answer over `snapshot`, or over the newest one where a commit removed data files meanwhile."""
     try:
-        return _attempt(snapshot, settings, answer)
+        return _attempt(snapshot, settings, answer, only_for)
     except LakeDamagedError:
         newest = catalog.read(snapshot.root)
         if newest.commit == snapshot.commit:
             raise
-        return _attempt(newest, settings, answer)
+        return _attempt(newest, settings, answer, only_for)
 
 
-def _attempt(
-    snapshot: Snapshot, settings: Settings, answer: Callable[[duckdb.DuckDBPyConnection], Result]
-) -> Result:
-    connection = connect(snapshot, dedup=settings.dedup, filters=settings.filters)
+def _attempt(snapshot: Snapshot, settings: Settings, answer: Answer, only_for: str | None) -> Result:
+    connection = connect(snapshot, dedup=settings.dedup, filters=settings.filters, only_for=only_for)
     try:
-        return answer(connection)
+        return _interruptible(connection, answer)
     except QueryError as error:
         connection.close()
         # Whatever DuckDB says about a file of the lake is about the lake, not about the query.
@@ -148,6 +148,34 @@ def _attempt(
     except BaseException:
         connection.close()
         raise
+
+
+def _interruptible(connection: duckdb.DuckDBPyConnection, answer: Answer) -> Result:
+    """The answer, computed in a thread of its own: a main thread that waits in DuckDB does not see Ctrl-C."""
+    from threading import Event, Thread  # concurrent.futures takes ten times as long to import
+
+    done: list[Result] = []
+    failed: list[BaseException] = []
+    finished = Event()  # not Thread.join: a join that Ctrl-C has broken off cannot be taken up again
+
+    def work() -> None:
+        try:
+            done.append(answer(connection))
+        except BaseException as error:
+            failed.append(error)
+        finally:
+            finished.set()
+
+    Thread(target=work, name="tokenlake-query").start()
+    try:
+        finished.wait()
+    except KeyboardInterrupt:
+        connection.interrupt()
+        finished.wait()
+        raise
+    if failed:
+        raise failed[0]
+    return done[0]
 
 
 def _names_data_file(message: str, snapshot: Snapshot) -> bool:

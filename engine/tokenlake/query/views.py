@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -67,13 +66,15 @@ def selected(dedup: str, filters: Filters) -> str:
     if dedup not in DEDUP:
         raise UsageError(f"dedup: {dedup!r} is none of {', '.join(DEDUP)}")
     conditions = {**_TIMED, "project": _PROJECT, "model": _MODEL}
-    return f"create view selected as select * from {DEDUP[dedup]}{_where(conditions, filters)}"
+    return f"select * from {DEDUP[dedup]}{_where(conditions, filters)}"
 
 
-def filtered(filters: Filters) -> Iterable[str]:
-    """The SQL of the filtered views beside `selected`."""
-    for name, (table, conditions) in FILTERED.items():
-        yield f"create view {name} as select * from {table}{_where(conditions, filters)}"
+def filtered(filters: Filters) -> dict[str, str]:
+    """The SQL of the filtered views beside `selected`, by name."""
+    return {
+        name: f"select * from {table}{_where(conditions, filters)}"
+        for name, (table, conditions) in FILTERED.items()
+    }
 
 
 def _where(conditions: dict[str, str], filters: Filters) -> str:
@@ -104,6 +105,6 @@ def effective_filters(text: str) -> frozenset[str]:
     return frozenset(NAMES if "selected" in found else used)
 
 
-def words(text: str) -> set[str]:
+def words(text: str) -> frozenset[str]:
     """The words of SQL, comments left out: among them every table that it reads."""
-    return set(re.findall(r"\w+", re.sub(r"--.*", "", text)))
+    return frozenset(re.findall(r"\w+", re.sub(r"--.*", "", text)))

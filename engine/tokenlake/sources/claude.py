@@ -276,6 +276,8 @@ def _clear_counts(owner: dict[str, Any], names: tuple[str, ...]) -> int:
 MACROS = """
 create or replace macro token_count(x) as
   case when regexp_full_match(x, '[0-9]{1,19}') then try_cast(x as bigint) end;
+-- Absurd counts are counted as far as the type goes.
+create or replace macro bounded(x) as least(x, 9223372036854775807)::bigint;
 create or replace macro not_a_count(x) as x is not null and token_count(x) is null;
 create or replace macro not_a_truth(x) as x is not null and x not in ('true', 'false');
 -- Text that JSON did not quote: a number, a truth value, an object or a list where a string belongs. It may hit a
@@ -335,9 +337,10 @@ _RESULT_COLUMNS = """
   {b}.is_error as is_error
 """
 
-# Anywhere in the line, as ccusage looks for it.
-_NULL_FIELD = (
+# Anywhere in the line, as ccusage looks for it; and counts written as text.
+_UNWANTED_VALUE = (
     r'"(id|cwd|model|speed|costUSD|version|sessionId|requestId|isApiErrorMessage|cache_[a-z0-9_]*)"\s*:\s*null'
+    r'|_tokens"\s*:\s*"'
 )
 
 _RECORD_COLUMNS = """
@@ -364,7 +367,7 @@ select
   r.forkedFrom as forked_from,
   r.costUSD as cost_logged,
   contains(raw, '"usage":{{') as has_usage_bytes,
-  regexp_matches(raw, '{_NULL_FIELD}') as has_null_field,
+  regexp_matches(raw, '{_UNWANTED_VALUE}') as has_unwanted_value,
   {_MESSAGE_COLUMNS.format(r="r")},
   {_SAID_COLUMNS.format(target=_TARGET, b="r.message.content[1]")}
 from (select *, try(json_transform(raw, {_structure(_ASSISTANT)})) as r from RELATION)
@@ -589,8 +592,9 @@ logged as (
     case
       when salvaged <> 'checked' then salvaged
       when not has_usage_bytes then 'usage not written as "usage":{{'
-      when has_null_field then 'null field'
+      when has_unwanted_value then 'null field, or count written as text'
       when not regexp_full_match(coalesce(version, '0.0.0'), '[0-9]+[.][0-9]+[.][0-9]+.*') then 'version'
+      when timestamp is null then 'no time'
       when not regexp_matches(timestamp, '(Z|[+-][0-9]{{2}}:?[0-9]{{2}})$') then 'time without zone'
     end as ccusage_skips
   from assistants where type = 'assistant'
@@ -621,11 +625,12 @@ rows as (
     coalesce(token_count(input_tokens), 0) as input_tokens,
     coalesce(token_count(output_tokens), 0) as output_tokens,
     -- A write count beyond the split belongs to the 5-minute cache (accounting rule 14).
-    split_5m + greatest(flat - split_5m - split_1h, 0) as cache_write_5m_tokens,
+    bounded(split_5m + greatest(flat::hugeint - split_5m - split_1h, 0)) as cache_write_5m_tokens,
     split_1h as cache_write_1h_tokens,
     coalesce(token_count(cache_read_tokens), 0) as cache_read_tokens,
     token_count(cache_write_flat) as cache_write_flat_tokens,
     cache_split is not null as cache_split_present,
+    greatest(flat::hugeint - split_5m - split_1h, 0)::bigint as cache_write_unsplit_tokens,
     token_count(web_searches) as web_searches,
     service_tier, speed, inference_geo, effort, stop_reason, text_chars, thinking_chars, tool_calls,
     try_cast(cost_logged as decimal(18, 9)) as cost_logged,
@@ -653,11 +658,12 @@ advisor_rows as (
     json_extract_string(entry, '$.model') as model,
     coalesce(token_count(json_extract_string(entry, '$.input_tokens')), 0) as input_tokens,
     coalesce(token_count(json_extract_string(entry, '$.output_tokens')), 0) as output_tokens,
-    split_5m + greatest(flat - split_5m - split_1h, 0) as cache_write_5m_tokens,
+    bounded(split_5m + greatest(flat::hugeint - split_5m - split_1h, 0)) as cache_write_5m_tokens,
     split_1h as cache_write_1h_tokens,
     coalesce(token_count(json_extract_string(entry, '$.cache_read_input_tokens')), 0) as cache_read_tokens,
     flat_logged as cache_write_flat_tokens,
     json_exists(entry, '$.cache_creation') as cache_split_present,
+    greatest(flat::hugeint - split_5m - split_1h, 0)::bigint as cache_write_unsplit_tokens,
     null as web_searches, 0 as text_chars, 0 as thinking_chars, 0 as tool_calls, null as cost_logged)
   from advisors
 ),

@@ -1,0 +1,1 @@
+"""Benchmarks: made-up trees of a given size, one fresh process a run, every contender's totals checked."""

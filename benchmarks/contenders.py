@@ -1,0 +1,159 @@
+"""The programs that are measured: how each is found and called, and how its totals are read."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from tokenlake.synth.truth import Counts
+
+TOTALS_SQL = (
+    "select count(*) as requests, sum(input_tokens)::bigint as input_tokens, "
+    "sum(output_tokens)::bigint as output_tokens, "
+    "sum(cache_write_5m_tokens)::bigint as cache_write_5m_tokens, "
+    "sum(cache_write_1h_tokens)::bigint as cache_write_1h_tokens, "
+    "sum(cache_read_tokens)::bigint as cache_read_tokens from requests"
+)
+_CCUSAGE_PACKAGE = Path("node_modules/@ccusage/ccusage-linux-x64/bin/ccusage")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The places of one run: the tree that is read, and a folder for what is built from it."""
+
+    tree: Path
+    lake: Path
+
+
+def _do_nothing(run: Run) -> None:
+    """Prepare nothing."""
+
+
+def _no_totals(run: Run, output: bytes) -> dict[str, int]:
+    """Give no totals: the command prints none."""
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """One measured command.
+
+    `prepare` is called before each run and not measured; `command` gives the arguments, the program first;
+    `totals` reads the totals after the run, from its output or by another, unmeasured command.
+    """
+
+    name: str
+    command: Callable[[Run], list[str]]
+    env: Callable[[Run], Mapping[str, str]] = field(default=lambda run: {})
+    prepare: Callable[[Run], None] = _do_nothing
+    totals: Callable[[Run, bytes], dict[str, int]] = _no_totals
+
+
+def find_tokenlake() -> list[str] | str:
+    """Give the start of a tokenlake command line, or why there is none."""
+    script = Path(sys.executable).parent / "tokenlake"
+    if os.access(script, os.X_OK):
+        return [str(script)]
+    if find_spec("tokenlake_cli") and find_spec("tokenlake_cli.main"):
+        return [sys.executable, "-m", "tokenlake_cli.main"]
+    return "tokenlake: not installed in this Python"
+
+
+def find_ccusage() -> list[str] | str:
+    """Give the start of a ccusage command line, or why there is none.
+
+    Looked for in CCUSAGE_BIN, on the PATH, and in node_modules below the current folder.
+    """
+    for place in (os.environ.get("CCUSAGE_BIN"), shutil.which("ccusage"), str(_CCUSAGE_PACKAGE.absolute())):
+        if place and Path(place).is_file():
+            if os.access(place, os.X_OK):
+                return [place]
+            return f"ccusage: {place} is not executable"
+    return "ccusage: not found (set CCUSAGE_BIN, or put it on the PATH)"
+
+
+def version_of(program: list[str]) -> str:
+    """Give what a program says of its version, or an empty text."""
+    done = subprocess.run([*program, "--version"], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def ccusage_daily(program: list[str]) -> Contender:
+    """Count the tree with ccusage, which keeps nothing between runs."""
+    arguments = ["claude", "daily", "--json", "--offline", "-m", "calculate", "-z", "UTC"]
+    return Contender(
+        "ccusage daily",
+        command=lambda run: [*program, *arguments],
+        env=lambda run: {"CLAUDE_CONFIG_DIR": str(run.tree), "TZ": "UTC"},
+        totals=lambda run, output: _ccusage_totals(output),
+    )
+
+
+def tokenlake_ingest(program: list[str]) -> Contender:
+    """Ingest the tree into the run's lake."""
+    return Contender(
+        "tokenlake ingest",
+        command=lambda run: [*program, "ingest", "--root", str(run.tree), "--lake", str(run.lake)],
+        totals=lambda run, output: tokenlake_totals(program, run),
+    )
+
+
+def tokenlake_report(program: list[str]) -> Contender:
+    """Report the cost by day from the lake as it is."""
+    return Contender(
+        "tokenlake cost daily",
+        command=lambda run: [
+            *program,
+            "cost",
+            "daily",
+            "--lake",
+            str(run.lake),
+            "--no-refresh",
+            "--format",
+            "json",
+        ],
+        totals=lambda run, output: tokenlake_totals(program, run),
+    )
+
+
+def tokenlake_totals(program: list[str], run: Run) -> dict[str, int]:
+    """Read the totals of a lake."""
+    command = [*program, "sql", "--lake", str(run.lake), "--no-refresh", "--format", "json", TOTALS_SQL]
+    parsed: Any = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    # One row, in a list of objects or in an object with `rows`.
+    row = (parsed["rows"] if isinstance(parsed, dict) else parsed)[0]
+    return {kind: int(value) for kind, value in row.items()}
+
+
+def mismatches(totals: Mapping[str, int], truth: Counts) -> list[str]:
+    """Say where totals differ from the truth; they may lack kinds, or have both cache writes in one."""
+    right = {
+        "requests": truth.requests,
+        "input_tokens": truth.input_tokens,
+        "output_tokens": truth.output_tokens,
+        "cache_write_5m_tokens": truth.cache_write_5m_tokens,
+        "cache_write_1h_tokens": truth.cache_write_1h_tokens,
+        "cache_write_tokens": truth.cache_write_5m_tokens + truth.cache_write_1h_tokens,
+        "cache_read_tokens": truth.cache_read_tokens,
+    }
+    return [
+        f"{kind} {value:,} instead of {right[kind]:,}"
+        for kind, value in totals.items()
+        if value != right[kind]
+    ]
+
+
+def _ccusage_totals(output: bytes) -> dict[str, int]:
+    totals = json.loads(output)["totals"]
+    return {
+        "input_tokens": totals["inputTokens"],
+        "output_tokens": totals["outputTokens"],
+        "cache_write_tokens": totals["cacheCreationTokens"],
+        "cache_read_tokens": totals["cacheReadTokens"],
+    }

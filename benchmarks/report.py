@@ -1,0 +1,93 @@
+"""Results on paper: a markdown table on standard output and a JSON file beside the earlier ones."""
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks.corpus import Corpus
+from benchmarks.rounds import Outcome, paired_ratio
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def markdown(title: str, outcomes: Sequence[Outcome], corpus: Corpus | None) -> str:
+    """Make a table of medians; ratios are of wall time to the last contender, run by run."""
+    lines = [f"### {title}", ""]
+    if corpus is not None:
+        truth = corpus.truth
+        lines += [
+            f"{truth.bytes:,} bytes, {truth.files:,} files, {truth.lines:,} lines, "
+            f"{truth.total.requests:,} requests (seed {corpus.seed}); medians of "
+            f"{len(outcomes[0].measurements)} runs in turn.",
+            "",
+        ]
+    lines += [
+        "| command | wall s | CPU s | peak MB | MB/s | wall ratio (min-max) | totals |",
+        "|---|---:|---:|---:|---:|---:|---|",
+    ]
+    base = outcomes[-1]
+    for outcome in outcomes:
+        middle = outcome.median
+        rate = f"{corpus.truth.bytes / 1e6 / middle.wall_s:,.0f}" if corpus is not None else ""
+        ratio, least, most = paired_ratio(outcome, base)
+        compared = "1" if outcome is base else f"{ratio:.2f} ({least:.2f}-{most:.2f})"
+        totals = (
+            ("wrong: " + "; ".join(outcome.wrong) if outcome.wrong else "right") if outcome.checked else ""
+        )
+        lines.append(
+            f"| {outcome.name} | {middle.wall_s:.3f} | {middle.cpu_s:.3f} | "
+            f"{middle.peak_rss_bytes / 1e6:,.0f} | {rate} | {compared} | {totals} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def save(
+    folder: Path,
+    scenario: str,
+    outcomes: Sequence[Outcome],
+    corpus: Corpus | None,
+    versions: dict[str, str],
+) -> Path:
+    """Write `<scenario>[-<size>].json` into a folder and give its path."""
+    tree: dict[str, Any] | None = None
+    name = scenario
+    if corpus is not None:
+        name += f"-{corpus.total_bytes // 10**6}MB"
+        tree = {
+            "seed": corpus.seed,
+            "bytes": corpus.truth.bytes,
+            "files": corpus.truth.files,
+            "lines": corpus.truth.lines,
+            "requests": corpus.truth.total.requests,
+        }
+    content = {
+        "scenario": scenario,
+        "machine": {
+            "system": f"{platform.system()} {platform.machine()}",
+            "processors": os.cpu_count(),
+            "python": platform.python_version(),
+        },
+        "versions": versions,
+        "tree": tree,
+        "contenders": [
+            {
+                "name": outcome.name,
+                "median": asdict(outcome.median),
+                "runs": [asdict(measurement) for measurement in outcome.measurements],
+                "wall_ratio_to_last": dict(
+                    zip(("median", "min", "max"), paired_ratio(outcome, outcomes[-1]), strict=True)
+                ),
+                "totals_checked": outcome.checked,
+                "totals_wrong": outcome.wrong,
+            }
+            for outcome in outcomes
+        ],
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return path

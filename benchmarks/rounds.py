@@ -1,0 +1,63 @@
+"""Contenders in turn, round after round, and what came of it: figures, paired ratios, wrong totals."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from benchmarks.contenders import Contender, Run, mismatches
+from benchmarks.measure import Measurement, measure, median_of
+from tokenlake.synth.truth import Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one contender did: a measurement a round, and where its totals were wrong (empty when right)."""
+
+    name: str
+    measurements: list[Measurement]
+    wrong: list[str]
+    checked: bool
+
+    @property
+    def median(self) -> Measurement:
+        """The median of each figure."""
+        return median_of(self.measurements)
+
+
+def run_rounds(
+    contenders: Sequence[Contender],
+    tree: Path,
+    runs: int,
+    truth: Callable[[], Counts] | None,
+    lake: Path | None = None,
+) -> list[Outcome]:
+    """Measure the contenders in turn (A B A B ...), each `runs` times.
+
+    Every run gets a fresh lake folder that is removed after it, or shares `lake` when one is given. `truth`
+    gives the totals that are right at the moment; None leaves totals unchecked. Raises FailedRunError when a
+    command fails.
+    """
+    outcomes = [Outcome(contender.name, [], [], truth is not None) for contender in contenders]
+    for _ in range(runs):
+        for number, contender in enumerate(contenders):
+            with tempfile.TemporaryDirectory(prefix="tokenlake-bench-") as folder:
+                run = Run(tree, lake or Path(folder) / "lake")
+                contender.prepare(run)
+                measurement, output = measure(contender.command(run), contender.env(run))
+                outcome = outcomes[number]
+                outcome.measurements.append(measurement)
+                if truth is not None:
+                    totals = contender.totals(run, output)
+                    wrong = mismatches(totals, truth()) if totals else ["no totals"]
+                    outcome.wrong.extend(line for line in wrong if line not in outcome.wrong)
+    return outcomes
+
+
+def paired_ratio(outcome: Outcome, base: Outcome) -> tuple[float, float, float]:
+    """Give the median, least and greatest ratio of wall times of the runs of the same round."""
+    ratios = [
+        one.wall_s / other.wall_s for one, other in zip(outcome.measurements, base.measurements, strict=True)
+    ]
+    return median(ratios), min(ratios), max(ratios)

@@ -1,0 +1,1 @@
+"""The command line of tokenlake: options in, a query or an ingest, a rendered result out."""

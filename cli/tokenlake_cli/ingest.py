@@ -1,0 +1,103 @@
+"""`tokenlake ingest`: transcripts into the lake, and what came of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tokenlake_cli import lakes, options, render
+from tokenlake_cli.render import Output, Sheet
+
+if TYPE_CHECKING:
+    from tokenlake.ingest.summary import IngestSummary
+
+
+def ingest(
+    roots: tuple[Path, ...],
+    lake: Path | None,
+    host: str | None,
+    text: bool,
+    keep_raw: bool,
+    jobs: int | None,
+    format_: str,
+) -> None:
+    """Read transcripts into the lake.
+
+    Only what was appended since the last time is read; a file that is gone keeps its rows. The first lines
+    of the summary speak of this ingest, those from `requests` on of the whole lake.
+    """
+    path, summary = lakes.ingest(lake, roots, host=host, keep_text=text, keep_raw=keep_raw, jobs=jobs)
+    facts = described(path, summary)
+    if format_ == "table":
+        render.write_rows(
+            Sheet(("what", "count"), [(name, _shown(value)) for name, value in facts]), Output()
+        )
+    else:
+        render.write_rows(
+            Sheet(tuple(name for name, _ in facts), [[value for _, value in facts]]), Output(format_)
+        )
+
+
+def described(path: Path, summary: IngestSummary) -> list[tuple[str, int | float | str]]:
+    """Names and values of the summary, in the order of reading."""
+    rate = summary.bytes_read / 1e6 / summary.seconds if summary.seconds else 0.0
+    return [
+        ("lake", str(path)),
+        ("files_found", summary.files_found),
+        ("files_read", summary.files_read),
+        ("files_unchanged", summary.files_unchanged),
+        ("files_departed", summary.files_departed),
+        ("files_refused", summary.files_refused),
+        ("bytes_read", summary.bytes_read),
+        ("lines", summary.lines),
+        ("records", summary.records),
+        ("rejects", summary.rejects),
+        ("odd_fields", summary.odd_fields),
+        ("pending_bytes", summary.pending_bytes),
+        ("seconds", round(summary.seconds, 3)),
+        ("mb_per_second", round(rate, 1)),
+        ("requests", summary.requests),
+        ("input_tokens", summary.input_tokens),
+        ("output_tokens", summary.output_tokens),
+        ("cache_write_5m_tokens", summary.cache_write_5m_tokens),
+        ("cache_write_1h_tokens", summary.cache_write_1h_tokens),
+        ("cache_read_tokens", summary.cache_read_tokens),
+    ]
+
+
+def _shown(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:,}"
+
+
+command = click.Command(
+    "ingest",
+    callback=ingest,
+    params=[
+        options.root_option(),
+        options.lake_option(),
+        click.Option(
+            ["--host"], metavar="NAME", help="Name of the machine whose logs these are [default: this one's]."
+        ),
+        click.Option(
+            ["--text/--no-text"], default=True, help="Keep the text of prompts and answers, or leave it out."
+        ),
+        click.Option(["--keep-raw"], is_flag=True, help="Keep every record's bytes too."),
+        click.Option(
+            ["--jobs"],
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Threads to use [default: one a processor].",
+        ),
+        click.Option(
+            ["--format", "format_"],
+            type=click.Choice(("table", "json", "jsonl", "csv", "markdown")),
+            default="table",
+            show_default=True,
+            help="Form of the summary.",
+        ),
+    ],
+    help=ingest.__doc__,
+    epilog="\b\nExample:\n  tokenlake ingest --root ~/.claude --root /backup/laptop --host laptop",
+)

@@ -1,0 +1,164 @@
+"""The program: finds the command asked for, runs it, and turns an error into a line and a code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+import click
+
+from tokenlake.errors import TokenlakeError
+from tokenlake_cli import messages
+from tokenlake_cli.exits import ExitCode
+
+COMPLETE = "_TOKENLAKE_COMPLETE"
+"""The variable by which the shell's completion script says what it wants."""
+
+BUILT_IN = {
+    "ingest": "Read transcripts into the lake.",
+    "sql": "Answer SQL as typed, from a file or from stdin.",
+    "queries": "List the saved queries, or show the SQL of one.",
+    "demo": "Ingest the samples that come with the program, and show their cache overhead.",
+    "completion": "Print the shell's completion script.",
+}
+"""The commands that are no saved queries, each in a module of its name."""
+
+
+class Tokenlake(click.Group):
+    """Built-in commands, and a group for every folder of saved queries; each is loaded when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, the built-in ones first."""
+        from tokenlake_cli.reports import names_below
+
+        return [*BUILT_IN, *(name for name in names_below("") if name not in BUILT_IN)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a name; its module or file is read here."""
+        if cmd_name in BUILT_IN:
+            found = import_module(f"tokenlake_cli.{cmd_name}").command
+            assert isinstance(found, click.Command)
+            return found
+        from tokenlake_cli.reports import command
+
+        return command(cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands with a line each, without loading any."""
+        from tokenlake_cli.reports import described
+
+        names = self.list_commands(ctx)
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, BUILT_IN[name]) for name in names if name in BUILT_IN])
+        with formatter.section("Reports"):
+            formatter.write_dl([(name, described(name)) for name in names if name not in BUILT_IN])
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """An example, and the exit codes."""
+        with formatter.section("Example"):
+            formatter.write_text("tokenlake cache overhead --by day --since 30d")
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(int(code)), code.text) for code in ExitCode])
+
+
+def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from tokenlake import __version__
+        from tokenlake_cli import render
+
+        render.write_text(f"tokenlake {__version__}")
+        ctx.exit()
+
+
+@click.group(cls=Tokenlake, no_args_is_help=True)
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version.",
+)
+def tokenlake(debug: bool) -> None:
+    """Answer questions about tokens, cache overhead and cost from Claude Code's session logs.
+
+    The logs are read into a lake of Parquet files once; each report reads what was appended since, then
+    answers.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """The entry point: never returns, never shows a traceback unless --debug asks for it."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(int(run(given)))
+
+
+def run(arguments: list[str]) -> ExitCode:
+    """Runs one command line; what it should exit with."""
+    debug = "--debug" in arguments
+    if debug:  # accepted anywhere: people add it at the end of the line that failed
+        arguments = ["--debug", *(argument for argument in arguments if argument != "--debug")]
+    try:
+        # Not click's main(): it takes a reader that has left for a failure.
+        if wish := os.environ.get(COMPLETE):
+            from click.shell_completion import shell_complete
+
+            shell_complete(tokenlake, {}, "tokenlake", COMPLETE, wish)
+            return ExitCode.OK
+        with tokenlake.make_context("tokenlake", arguments) as context:
+            tokenlake.invoke(context)
+        sys.stdout.flush()
+    except click.exceptions.Exit as exit_:
+        return ExitCode(exit_.exit_code)
+    except BrokenPipeError:
+        _forget_stdout()
+        return ExitCode.OK
+    except (KeyboardInterrupt, click.Abort):
+        messages.fail("interrupted")
+        return ExitCode.INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as error:
+        messages.say_text(error.format_message())
+        return ExitCode.USAGE
+    except click.ClickException as error:
+        if debug:
+            raise
+        messages.fail(_worded(error))
+        return ExitCode.USAGE
+    except TokenlakeError as error:
+        if debug:
+            raise
+        messages.fail(str(error))
+        return ExitCode(error.exit_code)
+    except Exception as error:
+        if debug:
+            raise
+        place = (
+            f"{error.filename}: {error.strerror}"
+            if isinstance(error, OSError) and error.filename
+            else str(error)
+        )
+        messages.fail(f"{type(error).__name__}: {place}; run with --debug for the traceback")
+        return ExitCode.UNEXPECTED
+    return ExitCode.OK
+
+
+def _worded(error: click.ClickException) -> str:
+    text = " ".join(error.format_message().split())
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        return f"{text.rstrip('.')} (see {error.ctx.command_path} --help)"
+    return text
+
+
+def _forget_stdout() -> None:
+    """Keeps the interpreter from writing, at its end, to a reader that has left."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+if __name__ == "__main__":
+    main()

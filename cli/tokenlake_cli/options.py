@@ -1,0 +1,109 @@
+"""The options of every report: where the lake is, which requests count, and how the result is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tokenlake.query.filters import FORMS, NAMES
+from tokenlake.query.views import DEDUP
+from tokenlake_cli import messages
+from tokenlake_cli.render import FORMATS, Output
+
+if TYPE_CHECKING:
+    from tokenlake.query.result import Meta
+
+FOLDER = click.Path(path_type=Path)
+
+
+def lake_option() -> click.Option:
+    """Where the lake is."""
+    return click.Option(
+        ["--lake"],
+        type=FOLDER,
+        metavar="DIR",
+        help="The lake [default: $TOKENLAKE_HOME, else the user's data folder].",
+    )
+
+
+def root_option() -> click.Option:
+    """Where the transcripts are."""
+    return click.Option(
+        ["--root", "roots"],
+        type=FOLDER,
+        metavar="DIR",
+        multiple=True,
+        help="Folder of transcripts, repeatable [default: where Claude Code keeps them].",
+    )
+
+
+def report_options() -> list[click.Parameter]:
+    """The options of every report, in the order of its help."""
+    return [
+        click.Option(["--since"], metavar="WHEN", help=f"From this local day or instant on: {FORMS}."),
+        click.Option(["--until"], metavar="WHEN", help="To the end of this local day, or to this instant."),
+        click.Option(
+            ["--tz"], metavar="ZONE", help="Time zone of days, weeks and months [default: the machine's]."
+        ),
+        click.Option(["--project"], metavar="TEXT", help="Only projects whose path holds this text."),
+        click.Option(["--model"], metavar="TEXT", help="Only models whose name holds this text."),
+        click.Option(["--session"], metavar="ID", help="Only sessions whose id begins like this."),
+        click.Option(["--host"], metavar="NAME", help="Only this machine."),
+        click.Option(
+            ["--dedup"],
+            type=click.Choice(tuple(DEDUP)),
+            default="max",
+            show_default=True,
+            help="Which row of a request counts: largest, first, last, every one, or as ccusage has it.",
+        ),
+        click.Option(
+            ["--format", "format_"],
+            type=click.Choice(FORMATS),
+            default="table",
+            show_default=True,
+            help="Form of the result.",
+        ),
+        click.Option(["--output"], type=FOLDER, metavar="FILE", help="Write the result to this file."),
+        click.Option(["--limit"], type=click.IntRange(min=0), metavar="N", help="Only the first N rows."),
+        lake_option(),
+        root_option(),
+        click.Option(
+            ["--refresh/--no-refresh"],
+            default=True,
+            help="Read new transcripts first, or answer from the lake as it is.",
+        ),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The options of one report by whom they concern; `params` are the query's own and the common ones."""
+
+    params: Mapping[str, Any]
+    output: Output
+    lake: Path | None
+    roots: tuple[Path, ...]
+    refresh: bool
+
+
+def report(values: Mapping[str, Any]) -> Report:
+    """The options as click read them; raises UsageError for an output that cannot be."""
+    own = dict(values)
+    output = Output(own.pop("format_"), own.pop("output"), own.pop("limit"))
+    output.check()
+    lake, roots, refresh = own.pop("lake"), own.pop("roots"), own.pop("refresh")
+    return Report(
+        {name: value for name, value in own.items() if value is not None}, output, lake, roots, refresh
+    )
+
+
+def warn_of_idle_filters(report: Report, meta: Meta) -> None:
+    """Says which of the filters given have no meaning for the query: silence would pass for an answer."""
+    if idle := [f"--{name}" for name in NAMES if name in report.params and name not in meta.filters]:
+        messages.warn(
+            f"{', '.join(idle)} has no effect here: {meta.name or 'the SQL'} reads no table that it is about"
+        )

@@ -1,0 +1,67 @@
+"""Result: the same rows as Arrow, Polars and Python values, read as often as wanted."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from tokenlake.query.run import sql
+from tokenlake.store.catalog import Snapshot
+
+NOON = dt.datetime(2026, 3, 29, 12, 0, 0, 123000, tzinfo=dt.UTC)
+
+
+def test_every_form_holds_the_same_rows(lake: Snapshot) -> None:
+    result = sql(lake, "select key, ts, input_tokens from requests order by ts limit 2")
+    rows = [
+        ("r1", dt.datetime(2026, 3, 27, 9, tzinfo=dt.UTC), 10),
+        ("r2", dt.datetime(2026, 3, 27, 9, 10, tzinfo=dt.UTC), 5),
+    ]
+    assert result.columns == ("key", "ts", "input_tokens")
+    assert list(result.rows()) == rows
+    assert list(result.rows(limit=1)) == rows[:1]
+    assert [tuple(row.values()) for row in result.to_pylist()] == rows
+    assert [tuple(row.values()) for row in result.arrow().to_pylist()] == rows
+    assert result.pl().rows() == rows
+    assert len(result) == 2
+    assert list(result.rows()) == rows
+
+
+def test_it_speaks_the_arrow_stream_protocol(lake: Snapshot) -> None:
+    result = sql(lake, "select 1::bigint as one")
+    assert pa.table(result).to_pydict() == {"one": [1]}
+    assert pl.DataFrame(result).to_dict(as_series=False) == {"one": [1]}
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("timestamptz '2026-03-29 14:00:00.123+02'", NOON),
+        ("timestamp '2026-03-29 12:00:00.123'", NOON.replace(tzinfo=None)),
+        ("[timestamptz '2026-03-29 12:00:00.123+00', null]", [NOON, None]),
+        ("{'at': timestamptz '2026-03-29 12:00:00.123+00', 'n': 1}", {"at": NOON, "n": 1}),
+        ("map {'a': [timestamptz '2026-03-29 12:00:00.123+00']}", {"a": [NOON]}),
+        ("null::timestamptz", None),
+        ("1.5::decimal(18,9)", Decimal("1.500000000")),
+        ("sum(170141183460469231731687303715884105727::hugeint)", 2**127 - 1),
+    ],
+)
+def test_values_are_exact_and_instants_are_aware(lake: Snapshot, expression: str, value: object) -> None:
+    assert list(sql(lake, f"select {expression} as value").rows()) == [(value,)]
+
+
+def test_long_results_come_whole_and_in_order(lake: Snapshot) -> None:
+    result = sql(lake, "select range as n from range(25000) order by n desc")
+    assert [n for (n,) in result.rows()] == list(range(24999, -1, -1))
+
+
+def test_two_results_do_not_disturb_each_other(lake: Snapshot) -> None:
+    result = sql(lake, "select range as n from range(20000)")
+    rows = result.rows()
+    assert next(iter(rows)) == (0,)
+    assert len(result) == 20000
+    assert next(iter(rows)) == (1,)

@@ -1,0 +1,180 @@
+"""The made-up trees: the same every time, counted the same by independent readers, shaped like real ones."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections import Counter
+from dataclasses import asdict, replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from synth.recount import Recount, midnight_days, recount
+from tokenlake.synth.options import SynthOptions, bytes_from_text
+from tokenlake.synth.tree import write_tree
+from tokenlake.synth.truth import Truth, load_truth
+
+# Releases 2.1.14 to 2.1.41, whose parents repeat their subagents' messages in progress lines.
+REPEATED_AGENTS = SynthOptions(first_day=date(2026, 1, 22), months=1)
+
+
+def digest(root: Path) -> str:
+    """Hash the names and bytes of all files below a folder."""
+    whole = hashlib.sha256()
+    for path in sorted(root.rglob("*")):
+        if path.is_file():
+            whole.update(f"{path.relative_to(root)}\0{path.stat().st_size}\0".encode())
+            whole.update(path.read_bytes())
+    return whole.hexdigest()
+
+
+def found(truth: Truth) -> Recount:
+    """Put a truth in the form of a recount."""
+    raw = asdict(truth)
+    return Recount(**{name: raw[name] for name in Recount._fields})
+
+
+def test_equal_options_give_equal_bytes(tmp_path: Path) -> None:
+    options = SynthOptions(total_bytes=3_000_000, seed=11, fork_share=0.3, damage_share=0.01)
+    first = write_tree(options, tmp_path / "a")
+    assert write_tree(options, tmp_path / "b") == first
+    assert digest(tmp_path / "a") == digest(tmp_path / "b")
+
+
+def test_another_seed_gives_another_tree(tmp_path: Path) -> None:
+    options = SynthOptions(total_bytes=1_000_000)
+    write_tree(options, tmp_path / "a")
+    write_tree(replace(options, seed=2), tmp_path / "b")
+    assert digest(tmp_path / "a") != digest(tmp_path / "b")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        SynthOptions(total_bytes=12_000_000, seed=3, fork_share=0.4),
+        replace(REPEATED_AGENTS, total_bytes=6_000_000, seed=4, fork_share=0.3),
+        SynthOptions(total_bytes=8_000_000, seed=5, fork_share=0.3, damage_share=0.05),
+        replace(REPEATED_AGENTS, total_bytes=4_000_000, seed=6, damage_share=0.5),
+    ],
+    ids=["year", "agent-progress", "damaged", "half-damaged"],
+)
+def test_an_independent_count_finds_the_truth(tmp_path: Path, options: SynthOptions) -> None:
+    truth = write_tree(options, tmp_path)
+    assert recount(tmp_path / "projects") == found(truth)
+
+
+def test_a_tree_has_the_cases_that_are_hard_to_count(tmp_path: Path) -> None:
+    options = replace(REPEATED_AGENTS, total_bytes=20_000_000, seed=8, fork_share=0.5)
+    truth = write_tree(options, tmp_path)
+    agents = list((tmp_path / "projects").glob("*/*/subagents/agent-*.jsonl"))
+    assert truth.forked_sessions > 0
+    assert truth.progress_usage_rows > 0
+    assert truth.synthetic_rows > 0
+    assert 0 < truth.partial_requests <= truth.total.requests
+    assert truth.usage_rows > 1.5 * truth.total.requests
+    assert truth.total.cache_write_5m_tokens > 0
+    assert truth.total.cache_write_1h_tokens > 0
+    assert len(agents) + truth.sessions == truth.files
+    for agent in agents[:5]:
+        record = json.loads(agent.read_bytes().split(b"\n", 1)[0])
+        assert record["isSidechain"] is True
+        assert record["sessionId"] == agent.parent.parent.name
+        assert record["agentId"] == agent.stem.removeprefix("agent-")
+
+
+def test_damage_of_every_kind_leaves_the_totals_alone(tmp_path: Path) -> None:
+    truth = write_tree(SynthOptions(total_bytes=4_000_000, seed=9, damage_share=0.1), tmp_path)
+    kinds = {"joined_records", "cut_splices", "nul_runs", "lone_surrogates", "invalid_utf8", "cut_tails"}
+    assert set(truth.damage) == kinds
+    assert truth.lost_records == truth.damage["cut_splices"] + truth.damage["cut_tails"]
+    assert truth.lines == truth.records + truth.lost_records - (
+        truth.damage["joined_records"] + truth.damage["cut_splices"]
+    )
+
+
+def test_ids_are_unique_but_in_copies(tmp_path: Path) -> None:
+    truth = write_tree(SynthOptions(total_bytes=4_000_000, seed=10, fork_share=0.0), tmp_path)
+    uuids: Counter[str] = Counter()
+    calls: Counter[str] = Counter()
+    results: Counter[str] = Counter()
+    for path in (tmp_path / "projects").rglob("*.jsonl"):
+        for line in path.read_bytes().splitlines():
+            record = json.loads(line)
+            uuids.update([record["uuid"]] if "uuid" in record else [])
+            content = record.get("message", {}).get("content")
+            for block in content if isinstance(content, list) else []:
+                calls.update([block["id"]] if block["type"] == "tool_use" else [])
+                results.update([block["tool_use_id"]] if block["type"] == "tool_result" else [])
+    assert truth.forked_sessions == 0
+    assert max(uuids.values()) == 1
+    assert max(calls.values()) == 1
+    assert calls == results
+
+
+def test_a_tree_has_the_size_asked_for(tmp_path: Path) -> None:
+    truth = write_tree(SynthOptions(total_bytes=5_000_000, seed=1), tmp_path)
+    on_disk = sum(path.stat().st_size for path in (tmp_path / "projects").rglob("*.jsonl"))
+    assert truth.bytes == on_disk
+    assert 5_000_000 <= on_disk < 5_500_000
+
+
+def test_a_tree_is_never_written_over_another(tmp_path: Path) -> None:
+    write_tree(SynthOptions(total_bytes=100_000), tmp_path)
+    with pytest.raises(FileExistsError):
+        write_tree(SynthOptions(total_bytes=100_000), tmp_path)
+
+
+def test_a_saved_truth_reads_back(tmp_path: Path) -> None:
+    truth = write_tree(SynthOptions(total_bytes=300_000, damage_share=0.1), tmp_path)
+    truth.save(tmp_path / "truth.json")
+    assert load_truth(tmp_path / "truth.json") == truth
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("30MB", 30_000_000), ("1.5g", 1_500_000_000), ("2000000", 2_000_000), ("4 kB", 4000)]
+)
+def test_sizes_are_read_in_decimal_units(text: str, size: int) -> None:
+    assert bytes_from_text(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "MB", "-3MB", "3MiB", "three"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not a size"):
+        bytes_from_text(text)
+
+
+@pytest.mark.parametrize(
+    "options", [{"total_bytes": 5}, {"months": 0}, {"fork_share": 1.5}, {"models": ()}, {"models": ('a"b',)}]
+)
+def test_options_out_of_range_are_refused(options: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        SynthOptions(**options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_ccusage_finds_the_truth(tmp_path: Path, seed: int) -> None:
+    program = os.environ.get("CCUSAGE_BIN") or shutil.which("ccusage")
+    if program is None:
+        pytest.skip("no ccusage: set CCUSAGE_BIN or put it on the PATH")
+    options = REPEATED_AGENTS if seed == 3 else SynthOptions()
+    truth = write_tree(replace(options, total_bytes=30_000_000, seed=seed, fork_share=0.3), tmp_path)
+    command = [program, "claude", "daily", "--json", "--offline", "-m", "calculate", "-z", "UTC"]
+    env = {**os.environ, "CLAUDE_CONFIG_DIR": str(tmp_path), "TZ": "UTC"}
+    done = subprocess.run(command, env=env, capture_output=True, check=True, timeout=120)
+    report = json.loads(done.stdout)
+    total = truth.total
+    assert report["totals"]["inputTokens"] == total.input_tokens
+    assert report["totals"]["outputTokens"] == total.output_tokens
+    assert report["totals"]["cacheReadTokens"] == total.cache_read_tokens
+    written = total.cache_write_5m_tokens + total.cache_write_1h_tokens
+    assert report["totals"]["cacheCreationTokens"] == written
+    # ccusage dates a request by its last row, the accounting rules by its first.
+    undisputed = set(truth.by_day) - midnight_days(tmp_path / "projects")
+    by_day = {day["date"]: (day["outputTokens"], day["cacheReadTokens"]) for day in report["daily"]}
+    for day in undisputed:
+        assert by_day[day] == (truth.by_day[day].output_tokens, truth.by_day[day].cache_read_tokens)
+    assert len(undisputed) > 10
+    assert set(by_day) == set(truth.by_day)
