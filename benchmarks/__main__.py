@@ -60,9 +60,7 @@ def _finish(
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("scenario", choices=("cold", "warm", "startup", "corpus"))
-    parser.add_argument(
-        "--size", type=bytes_from_text, action="append", help="size of the tree (1GB); may be repeated"
-    )
+    parser.add_argument("--size", type=bytes_from_text, action="append", help="size of the tree (1GB); may be repeated")
     parser.add_argument("--runs", type=int, default=5, help="runs of each contender (5)")
     parser.add_argument("--seed", type=int, default=1, help="seed of the tree (1)")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the JSON files")

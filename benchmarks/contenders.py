@@ -142,11 +142,7 @@ def mismatches(totals: Mapping[str, int], truth: Counts) -> list[str]:
         "cache_write_tokens": truth.cache_write_5m_tokens + truth.cache_write_1h_tokens,
         "cache_read_tokens": truth.cache_read_tokens,
     }
-    return [
-        f"{kind} {value:,} instead of {right[kind]:,}"
-        for kind, value in totals.items()
-        if value != right[kind]
-    ]
+    return [f"{kind} {value:,} instead of {right[kind]:,}" for kind, value in totals.items() if value != right[kind]]
 
 
 def _ccusage_totals(output: bytes) -> dict[str, int]:

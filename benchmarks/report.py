@@ -35,9 +35,7 @@ def markdown(title: str, outcomes: Sequence[Outcome], corpus: Corpus | None) -> 
         rate = f"{corpus.truth.bytes / 1e6 / middle.wall_s:,.0f}" if corpus is not None else ""
         ratio, least, most = paired_ratio(outcome, base)
         compared = "1" if outcome is base else f"{ratio:.2f} ({least:.2f}-{most:.2f})"
-        totals = (
-            ("wrong: " + "; ".join(outcome.wrong) if outcome.wrong else "right") if outcome.checked else ""
-        )
+        totals = ("wrong: " + "; ".join(outcome.wrong) if outcome.wrong else "right") if outcome.checked else ""
         lines.append(
             f"| {outcome.name} | {middle.wall_s:.3f} | {middle.cpu_s:.3f} | "
             f"{middle.peak_rss_bytes / 1e6:,.0f} | {rate} | {compared} | {totals} |"

@@ -57,7 +57,5 @@ def run_rounds(
 
 def paired_ratio(outcome: Outcome, base: Outcome) -> tuple[float, float, float]:
     """Give the median, least and greatest ratio of wall times of the runs of the same round."""
-    ratios = [
-        one.wall_s / other.wall_s for one, other in zip(outcome.measurements, base.measurements, strict=True)
-    ]
+    ratios = [one.wall_s / other.wall_s for one, other in zip(outcome.measurements, base.measurements, strict=True)]
     return median(ratios), min(ratios), max(ratios)

@@ -53,9 +53,7 @@ command = click.Command(
             show_default=True,
             help="Form of the result.",
         ),
-        click.Option(
-            ["--output"], type=options.FOLDER, metavar="FILE", help="Write the result to this file."
-        ),
+        click.Option(["--output"], type=options.FOLDER, metavar="FILE", help="Write the result to this file."),
     ],
     help=demo.__doc__,
     epilog="\b\nExample:\n  tokenlake demo --lake /tmp/lake",

@@ -31,13 +31,9 @@ def ingest(
     path, summary = lakes.ingest(lake, roots, host=host, keep_text=text, keep_raw=keep_raw, jobs=jobs)
     facts = described(path, summary)
     if format_ == "table":
-        render.write_rows(
-            Sheet(("what", "count"), [(name, _shown(value)) for name, value in facts]), Output()
-        )
+        render.write_rows(Sheet(("what", "count"), [(name, _shown(value)) for name, value in facts]), Output())
     else:
-        render.write_rows(
-            Sheet(tuple(name for name, _ in facts), [[value for _, value in facts]]), Output(format_)
-        )
+        render.write_rows(Sheet(tuple(name for name, _ in facts), [[value for _, value in facts]]), Output(format_))
 
 
 def described(path: Path, summary: IngestSummary) -> list[tuple[str, int | float | str]]:
@@ -80,9 +76,7 @@ command = click.Command(
         click.Option(
             ["--host"], metavar="NAME", help="Name of the machine whose logs these are [default: this one's]."
         ),
-        click.Option(
-            ["--text/--no-text"], default=True, help="Keep the text of prompts and answers, or leave it out."
-        ),
+        click.Option(["--text/--no-text"], default=True, help="Keep the text of prompts and answers, or leave it out."),
         click.Option(["--keep-raw"], is_flag=True, help="Keep every record's bytes too."),
         click.Option(
             ["--jobs"],

@@ -39,9 +39,7 @@ def for_report(path: Path | None, roots: Sequence[Path], refresh: bool) -> Snaps
         else:
             show_warnings(summary)
     elif not catalog.exists(lake.path):
-        raise LakeError(
-            f"there is no lake at {lake.path}: make one with `tokenlake ingest`, or name one with --lake"
-        )
+        raise LakeError(f"there is no lake at {lake.path}: make one with `tokenlake ingest`, or name one with --lake")
     return lake.snapshot()
 
 

@@ -136,11 +136,7 @@ def run(arguments: list[str]) -> ExitCode:
     except Exception as error:
         if debug:
             raise
-        place = (
-            f"{error.filename}: {error.strerror}"
-            if isinstance(error, OSError) and error.filename
-            else str(error)
-        )
+        place = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
         messages.fail(f"{type(error).__name__}: {place}; run with --debug for the traceback")
         return ExitCode.UNEXPECTED
     return ExitCode.OK

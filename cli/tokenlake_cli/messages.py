@@ -24,9 +24,7 @@ def fail(text: str) -> None:
 
 def _one_line(text: str) -> str:
     # Paths and reasons come from data: they must not be able to write to the terminal.
-    return "".join(
-        char if char.isprintable() else " " if char in "\n\t" else repr(char)[1:-1] for char in text
-    )
+    return "".join(char if char.isprintable() else " " if char in "\n\t" else repr(char)[1:-1] for char in text)
 
 
 def say_text(text: str) -> None:

@@ -46,9 +46,7 @@ def report_options() -> list[click.Parameter]:
     return [
         click.Option(["--since"], metavar="WHEN", help=f"From this local day or instant on: {FORMS}."),
         click.Option(["--until"], metavar="WHEN", help="To the end of this local day, or to this instant."),
-        click.Option(
-            ["--tz"], metavar="ZONE", help="Time zone of days, weeks and months [default: the machine's]."
-        ),
+        click.Option(["--tz"], metavar="ZONE", help="Time zone of days, weeks and months [default: the machine's]."),
         click.Option(["--project"], metavar="TEXT", help="Only projects whose path holds this text."),
         click.Option(["--model"], metavar="TEXT", help="Only models whose name holds this text."),
         click.Option(["--session"], metavar="ID", help="Only sessions whose id begins like this."),
@@ -96,14 +94,10 @@ def report(values: Mapping[str, Any]) -> Report:
     output = Output(own.pop("format_"), own.pop("output"), own.pop("limit"))
     output.check()
     lake, roots, refresh = own.pop("lake"), own.pop("roots"), own.pop("refresh")
-    return Report(
-        {name: value for name, value in own.items() if value is not None}, output, lake, roots, refresh
-    )
+    return Report({name: value for name, value in own.items() if value is not None}, output, lake, roots, refresh)
 
 
 def warn_of_idle_filters(report: Report, meta: Meta) -> None:
     """Says which of the filters given have no meaning for the query: silence would pass for an answer."""
     if idle := [f"--{name}" for name in NAMES if name in report.params and name not in meta.filters]:
-        messages.warn(
-            f"{', '.join(idle)} has no effect here: {meta.name or 'the SQL'} reads no table that it is about"
-        )
+        messages.warn(f"{', '.join(idle)} has no effect here: {meta.name or 'the SQL'} reads no table that it is about")

@@ -34,9 +34,7 @@ command = click.Command(
     "queries",
     callback=show,
     params=[
-        click.Argument(
-            ["name"], required=False, shell_complete=lambda ctx, param, incomplete: _names(incomplete)
-        ),
+        click.Argument(["name"], required=False, shell_complete=lambda ctx, param, incomplete: _names(incomplete)),
         click.Option(
             ["--format", "format_"],
             type=click.Choice(("table", "json", "jsonl", "csv", "markdown")),

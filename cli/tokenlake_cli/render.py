@@ -31,9 +31,7 @@ class Output:
     def check(self) -> None:
         """Raises UsageError for bytes to a terminal: before the work, not after it."""
         if self.format in BINARY_FORMATS and self.path is None and sys.stdout.isatty():
-            raise UsageError(
-                f"{self.format} is no text for a terminal: name a file with --output, or pipe it"
-            )
+            raise UsageError(f"{self.format} is no text for a terminal: name a file with --output, or pipe it")
 
 
 class Rows(Protocol):
@@ -97,9 +95,7 @@ def _notes(result: Result) -> list[str]:
     if meta.name is None and not meta.filters:
         return []
     settings = [f"{name} {value}" for name, value in meta.filters.items()]
-    settings += [
-        f"{name} {values.text(value)}" for name, value in meta.parameters.items() if value is not None
-    ]
+    settings += [f"{name} {values.text(value)}" for name, value in meta.parameters.items() if value is not None]
     settings += [f"time zone {meta.tz}"] if meta.tz else []
     settings += [f"dedup {meta.dedup}"] if meta.dedup else []
     if meta.partial_share is not None:
@@ -178,9 +174,7 @@ def _write_binary(result: Result, output: Output) -> None:
                 with pa.ipc.new_file(stream, table.schema) as writer:
                     writer.write_table(table)
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
-        raise UsageError(
-            f"{output.format} cannot hold this result: {error}; cast the column in the SQL"
-        ) from None
+        raise UsageError(f"{output.format} cannot hold this result: {error}; cast the column in the SQL") from None
 
 
 @contextmanager

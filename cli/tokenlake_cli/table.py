@@ -86,9 +86,7 @@ def draw(table: list[Column], notes: Sequence[str], terminal_width: int | None) 
 
 
 def _width(table: list[Column], headers: list[str]) -> int:
-    parts = [
-        max(c.width, *(len(line) for line in h.split("\n"))) for c, h in zip(table, headers, strict=True)
-    ]
+    parts = [max(c.width, *(len(line) for line in h.split("\n"))) for c, h in zip(table, headers, strict=True)]
     return sum(parts) + _GAP * len(parts)
 
 
@@ -146,6 +144,4 @@ def _draw_block(console: Console, table: list[Column], index: int) -> None:
     for column in table:
         cell = column.cells[index]
         line = Text(column.name.ljust(left), style="bold").append("  ", style="")
-        console.print(
-            line + Text(cell.rjust(right) if column.is_number else cell, style="not bold"), soft_wrap=True
-        )
+        console.print(line + Text(cell.rjust(right) if column.is_number else cell, style="not bold"), soft_wrap=True)

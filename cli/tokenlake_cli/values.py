@@ -50,11 +50,7 @@ def json(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(json, value)) + "]"
     if isinstance(value, dict):
-        return (
-            "{"
-            + ", ".join(f"{encode_basestring(text(key))}: {json(item)}" for key, item in value.items())
-            + "}"
-        )
+        return "{" + ", ".join(f"{encode_basestring(text(key))}: {json(item)}" for key, item in value.items()) + "}"
     return encode_basestring(text(value))
 
 

@@ -1,13 +1,13 @@
 """Every error that tokenlake raises on purpose; each message says what was wrong, where, and what to do.
 
-    TokenlakeError
-    ├── UsageError            a wrong option, name or parameter            (exit code 2)
-    │   └── QueryError        a saved or ad-hoc query that cannot run
-    ├── SourceError           logs that cannot be found or read            (exit code 3)
-    ├── LakeError             a lake that cannot be opened or written      (exit code 4)
-    │   ├── LakeVersionError  a lake of another schema version
-    │   ├── LakeLockedError   another process is writing
-    │   └── LakeDamagedError  catalog or data files missing or unreadable
+TokenlakeError
+├── UsageError            a wrong option, name or parameter            (exit code 2)
+│   └── QueryError        a saved or ad-hoc query that cannot run
+├── SourceError           logs that cannot be found or read            (exit code 3)
+├── LakeError             a lake that cannot be opened or written      (exit code 4)
+│   ├── LakeVersionError  a lake of another schema version
+│   ├── LakeLockedError   another process is writing
+│   └── LakeDamagedError  catalog or data files missing or unreadable
 """
 
 

@@ -98,6 +98,7 @@ def usage_row(
         **dict(zip(_COUNTS, counts, strict=True)),
         "cache_write_flat_tokens": counts[2] + counts[3],
         "cache_split_present": True,
+        "cache_write_unsplit_tokens": 0,
         "host": "laptop",
         "file_id": 1,
         "offset": offset,

@@ -1,4 +1,4 @@
-"""Makes a merged snapshot the lake's newest: files synced and moved into place, the catalog replaced, the old removed."""
+"""Makes a merged snapshot the newest: files synced and moved into place, catalog replaced, the old removed."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Which rows count: requests, tool calls, sessions and single copies, made from rows as logged (rules 8 to 17).
 
-Each query is a definition. It reads these relations, all limited to the keys at hand where that matters:
-`starts` (session_id, started, is_fork), `paths` (file_id, path), `usage` (rows like usage_rows), `tool_rows_now`,
-`tool_uses` and `tool_results` (rows like tool_rows), `candidates` (rows of one text table), `session_parts` (like session_files).
+Each query is a definition. It reads these relations, limited to the keys at hand: `starts` (session_id, started,
+is_fork), `paths` (file_id, path), `usage` (like usage_rows), `tool_rows_now` (like tool_rows), `tool_uses` and
+`tool_results` (those of web searches), `candidates` (rows of one text table), `session_parts` (like session_files).
 """
 
 from __future__ import annotations

@@ -167,10 +167,16 @@ class Merger:
     def _merge_others(self, con: Connection) -> None:
         if self._replacing:
             self._append(con, RECORDS, f"select * from {self._live(RECORDS)} limit 0")
-        self._merge_tools(con)
+        if self._concerns(con, "new_tool_rows"):
+            self._merge_tools(con)
         for table, query in _COPIED:
             con.execute(f"create or replace temp table new_{table.name} as {query}")
-            self._merge_copies(con, table)
+            if self._concerns(con, f"new_{table.name}"):
+                self._merge_copies(con, table)
+
+    def _concerns(self, con: Connection, new: str) -> bool:
+        """Whether anything of a table may come out differently now."""
+        return self._replacing or self._moved or _any(con, new)
 
     def _merge_tools(self, con: Connection) -> None:
         known = self._knows(TOOL_ROWS)
@@ -237,7 +243,9 @@ class Merger:
                 ids.append(f"select {key} from {self._live(source)} semi join replaced using (file_id)")
             if self._moved:
                 ids.append(f"select {key} from {self._live(source)} semi join moved using (session_id)")
-        con.execute(f"create or replace temp table touched as select distinct touched_id from ({' union all '.join(ids)})")
+        con.execute(
+            f"create or replace temp table touched as select distinct touched_id from ({' union all '.join(ids)})"
+        )
 
     def _put(self, con: Connection, table: Table, query: str, *, touched: bool) -> None:
         """Writes the rows of `query`; rows of touched ids that are in the lake now are taken out of their files."""

@@ -123,7 +123,8 @@ class Parser:
             self._remove(name, [row for row, _ in suspects])
             self._append(name, parse(f"repaired where {side}"))
         con.execute(
-            f"create or replace temp view lines as {_LINES} union all by name select * exclude (as_assistant) from repaired"
+            f"create or replace temp view lines as {_LINES}"
+            " union all by name select * exclude (as_assistant) from repaired"
         )
         self._reject_unreadable()
         return True

@@ -22,7 +22,7 @@ from tokenlake.store.catalog import Snapshot
 if TYPE_CHECKING:
     import duckdb
 
-SEGMENT_BYTES = 1 << 30
+SEGMENT_BYTES = 1 << 29
 """Bytes of transcripts whose rows are held before they are merged into the lake."""
 
 _MEMORY_LIMIT = "4GB"  # of the engine; beyond it rows are spilled to the staging folder

@@ -79,9 +79,7 @@ def _plan_file(file: FoundFile, entry: Entry | None, result: Plan) -> None:
 def _plan_whole(file: FoundFile, result: Plan) -> None:
     if _is_stream_dump(file.path):
         result.refused.add(file.file_id)
-        result.warnings.append(
-            f"{file.path}: output of --output-format stream-json, not a transcript; not read"
-        )
+        result.warnings.append(f"{file.path}: output of --output-format stream-json, not a transcript; not read")
         return
     result.tasks.append(Task(file.file_id, file.path, file.size))
 

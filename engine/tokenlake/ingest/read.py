@@ -208,9 +208,7 @@ class Reader:
         if batch.fill:
             yield self._finish(batch)
 
-    def _fill_from(
-        self, source: BinaryIO, task: Task, limit: int | None, batch: _Filling
-    ) -> Iterator[_Filling]:
+    def _fill_from(self, source: BinaryIO, task: Task, limit: int | None, batch: _Filling) -> Iterator[_Filling]:
         """Reads one file to its end; yields the batch whenever it is full, and goes on in it once it was taken."""
         progress = self.progress[task.file_id]
         position = task.start
@@ -273,9 +271,7 @@ class Reader:
         progress.pending_bytes = held - len(text)
         batch.fill = end
 
-    def _skip_line(
-        self, source: BinaryIO, task: Task, position: int, held: int, batch: _Filling
-    ) -> tuple[int, int]:
+    def _skip_line(self, source: BinaryIO, task: Task, position: int, held: int, batch: _Filling) -> tuple[int, int]:
         """Reads past a line that is too long; returns the position and how many bytes behind it are held."""
         progress = self.progress[task.file_id]
         head = bytes(memoryview(batch.buffer)[:200])
@@ -338,8 +334,7 @@ class Reader:
 def newlines(data: Bytes) -> Integers:
     """Positions of every newline byte (accounting rule 1: nothing else ends a line)."""
     found = [
-        np.flatnonzero(data[start : start + _SCAN_BYTES] == 0x0A) + start
-        for start in range(0, len(data), _SCAN_BYTES)
+        np.flatnonzero(data[start : start + _SCAN_BYTES] == 0x0A) + start for start in range(0, len(data), _SCAN_BYTES)
     ]
     return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
 

@@ -63,9 +63,7 @@ def salvage(
         lost = lost[skipped:]
         if lost:
             first, last = position_of(begin), position_of(begin + len(lost) - 1) + 1
-            rejects.append(
-                Reject(file_id, line, offset + first, last - first, reason, raw[first : first + HEAD_BYTES])
-            )
+            rejects.append(Reject(file_id, line, offset + first, last - first, reason, raw[first : first + HEAD_BYTES]))
 
     while start < len(text):
         begin = start + len(text[start:]) - len(text[start:].lstrip(" \t\r\n"))
@@ -165,7 +163,9 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 def _recovered(record: dict[str, Any], raw: bytes, offset: int, flaw: str | None, refused: bool) -> Recovered:
     odd = claude.conform(record)
     if flaw is None and not odd and not refused:
-        return Recovered(record.get("type"), offset, raw.decode("utf-8"), 0, "checked")  # the doubt was unfounded: as it was logged
+        return Recovered(
+            record.get("type"), offset, raw.decode("utf-8"), 0, "checked"
+        )  # the doubt was unfounded: as it was logged
     text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
     clean = _LONE_SURROGATE.sub("\ufffd", text)
     if flaw is None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tokenlake.ingest.merge import Merger
 from tokenlake.ingest.parse import PARSED, Parser
 from tokenlake.ingest.plan import Plan
-from tokenlake.ingest.read import Batch, Reader
+from tokenlake.ingest.read import BATCH_BYTES, Batch, Reader
 from tokenlake.ingest.salvage import Reject
 from tokenlake.ingest.summary import IngestSummary
 from tokenlake.ingest.transcript import fingerprint
@@ -91,8 +91,11 @@ class Ingestion:
         self.staging = staging
         self.segment_bytes = segment_bytes
         self.tag = f"{snapshot.commit:06d}"
-        self.reader = Reader(todo.tasks, jobs)
-        self.parsers = [Parser(con.cursor()) for _ in range(jobs)]
+        # Little to read needs little memory, and no second parser.
+        batch_bytes = max(1 << 20, min(BATCH_BYTES, todo.bytes + 1))
+        parsers = min(jobs, 1 + todo.bytes // BATCH_BYTES)
+        self.reader = Reader(todo.tasks, parsers, batch_bytes)
+        self.parsers = [Parser(con.cursor()) for _ in range(parsers)]
         self.raw_files: list[Path] = []
         con.execute(
             "create or replace temp view earlier as select * from "
@@ -118,7 +121,11 @@ class Ingestion:
 
     def read_all(self, progress: Callable[[int, int], None] | None) -> None:
         """Reads every task; merges whenever a segment is full, and at the end."""
-        tell = (lambda: None) if progress is None else lambda: progress(self.reader.bytes_read, self.todo.bytes)
+
+        def tell() -> None:
+            if progress is not None:
+                progress(min(self.reader.bytes_read, self.todo.bytes), self.todo.bytes)
+
         tell()
         batches = self.reader.batches()
         while True:
@@ -198,8 +205,7 @@ class Ingestion:
             "select path, rejects from new_files where kind = 'not-jsonl' order by path"
         ).fetchall()
         warnings = [
-            f"{path}: not a transcript: none of its {rejects:,} lines is a record"
-            for path, rejects in strangers
+            f"{path}: not a transcript: none of its {rejects:,} lines is a record" for path, rejects in strangers
         ]
         found = self.todo.found
         warnings += [
@@ -274,8 +280,7 @@ class Ingestion:
         """Keeps the lines of a batch as they are."""
         parser.con.register("raw_lines", batch.to_arrow())
         query = (
-            f"select file_id, {partitions.quoted(self.host)} as host, line, \"offset\","
-            " encode(raw) as raw from raw_lines"
+            f'select file_id, {partitions.quoted(self.host)} as host, line, "offset", encode(raw) as raw from raw_lines'
         )
         tag = f"{self.tag}-b{batch.number}"
         written = partitions.write(parser.con, RECORDS, query, self.staging, tag)

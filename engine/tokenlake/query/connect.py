@@ -76,8 +76,7 @@ class _View:
 def _definitions(snapshot: Snapshot, dedup: str, filters: Filters) -> dict[str, _View]:
     """Every view by name, each after those that it reads."""
     found = {
-        table.name: _View(_table_view(table, snapshot.paths(table.name)), None, frozenset())
-        for table in schema.TABLES
+        table.name: _View(_table_view(table, snapshot.paths(table.name)), None, frozenset()) for table in schema.TABLES
     }
     for path, text in views.ordered(shipped_folder() / "views"):
         found[path.stem] = _View(text, path, views.words(text))

@@ -94,9 +94,7 @@ class Result:
         try:
             return self.table.to_pandas()
         except ImportError as error:
-            raise UsageError(
-                f"df() needs pandas ({error}): pip install pandas, or use .pl() or .arrow()"
-            ) from None
+            raise UsageError(f"df() needs pandas ({error}): pip install pandas, or use .pl() or .arrow()") from None
 
     def rows(self, limit: int | None = None) -> Iterator[Row]:
         """The rows, or the first `limit` of them, as tuples of Python values, fetched in batches."""
@@ -141,9 +139,7 @@ def _converter(type_: DuckDBPyType) -> Callable[[Any], Any] | None:
         return _in_utc
     if type_.id not in ("list", "array", "struct", "map") or "WITH TIME ZONE" not in str(type_):
         return None
-    children = [
-        (name, _converter(child)) for name, child in type_.children if not isinstance(child, int | list)
-    ]
+    children = [(name, _converter(child)) for name, child in type_.children if not isinstance(child, int | list)]
     if type_.id == "struct":
         return lambda value: {
             name: value[name] if change is None or value[name] is None else change(value[name])

@@ -54,9 +54,7 @@ def run(snapshot: Snapshot, name: str, params: Mapping[str, object] | None = Non
         names = ", ".join([*known, "tz", "dedup", *NAMES])
         raise UsageError(f"{name} has no parameter {unknown[0]!r}; it has {names}")
     values = {
-        key: parameter.default
-        if own.get(key) is None and not parameter.required
-        else parameter.read(own.get(key))
+        key: parameter.default if own.get(key) is None and not parameter.required else parameter.read(own.get(key))
         for key, parameter in known.items()
     }
 
@@ -103,9 +101,7 @@ def _split(params: Mapping[str, object]) -> tuple[Settings, dict[str, object]]:
     common = {name: own.pop(name, None) for name in ("tz", "dedup", "now", *NAMES)}
     given: dict[str, Any] = {name: value for name, value in common.items() if value is not None}
     for name, value in given.items():
-        if not isinstance(value, str) and not (
-            name in ("now", "since", "until") and isinstance(value, dt.date)
-        ):
+        if not isinstance(value, str) and not (name in ("now", "since", "until") and isinstance(value, dt.date)):
             raise UsageError(f"{name}: {value!r} is not a text")
     tz = given.get("tz") or machine_zone()
     zone(tz)
@@ -212,18 +208,14 @@ def _hold_rows(connection: duckdb.DuckDBPyConnection, statement: str, bound: dic
 
     try:
         connection.execute(f"create table {RESULT_TABLE} as {statement.strip().rstrip(';')}", bound or None)
-    except (
-        duckdb.ParserException
-    ):  # EXPLAIN, SET and their like make no table; a true mistake is raised here again
+    except duckdb.ParserException:  # EXPLAIN, SET and their like make no table; a true mistake is raised here again
         cursor = connection.execute(statement, bound or None)
         columns = cursor.description or []
         rows = cursor.fetchall()
         named = ", ".join(f'"{column[0]}" {column[1]}' for column in columns)
         connection.execute(f"create table {RESULT_TABLE} ({named})")
         if rows:
-            connection.executemany(
-                f"insert into {RESULT_TABLE} values ({', '.join('?' * len(columns))})", rows
-            )
+            connection.executemany(f"insert into {RESULT_TABLE} values ({', '.join('?' * len(columns))})", rows)
 
 
 def _value(values: Mapping[str, object], name: str) -> object:

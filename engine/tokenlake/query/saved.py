@@ -97,9 +97,7 @@ def files() -> dict[str, Path]:
 def header(name: str, path: Path) -> SavedQuery:
     """The query as its header declares it, the SQL unparsed; QueryError names file, line and reason."""
     if not _NAME.fullmatch(name):
-        raise QueryError(
-            f"{path}: a query's file and folder are named with a-z, 0-9, - and _ only; rename it"
-        )
+        raise QueryError(f"{path}: a query's file and folder are named with a-z, 0-9, - and _ only; rename it")
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -121,13 +119,9 @@ def header(name: str, path: Path) -> SavedQuery:
         else:
             help_lines.append(comment)
     if not help_lines or not help_lines[0]:
-        raise QueryError(
-            f"{path}:1: has no title: begin the file with a comment line that says what it answers"
-        )
+        raise QueryError(f"{path}:1: has no title: begin the file with a comment line that says what it answers")
     title, *rest = help_lines
-    return SavedQuery(
-        name, path, title, "\n".join(rest).strip("\n"), tuple(parameters.values()), tuple(examples), text
-    )
+    return SavedQuery(name, path, title, "\n".join(rest).strip("\n"), tuple(parameters.values()), tuple(examples), text)
 
 
 def load(name: str) -> SavedQuery:
@@ -169,9 +163,7 @@ def check(query: SavedQuery) -> None:
         reason, line = explained(error)
         raise QueryError(f"{query.path}:{line or 1}: {reason}") from None
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-        raise QueryError(
-            f"{query.path}:1: a saved query is exactly one SELECT, this holds {_kinds(statements)}"
-        )
+        raise QueryError(f"{query.path}:1: a saved query is exactly one SELECT, this holds {_kinds(statements)}")
     used = set(statements[0].named_parameters)
     names = {parameter.name for parameter in query.parameters}
     for parameter in query.parameters:

@@ -72,8 +72,7 @@ def selected(dedup: str, filters: Filters) -> str:
 def filtered(filters: Filters) -> dict[str, str]:
     """The SQL of the filtered views beside `selected`, by name."""
     return {
-        name: f"select * from {table}{_where(conditions, filters)}"
-        for name, (table, conditions) in FILTERED.items()
+        name: f"select * from {table}{_where(conditions, filters)}" for name, (table, conditions) in FILTERED.items()
     }
 
 

@@ -29,9 +29,7 @@ def machine_zone() -> str:
     """
     wanted = os.environ.get("TZ")
     if wanted is not None:
-        name = (
-            _below_zoneinfo(Path(wanted.removeprefix(":"))) if "/" in wanted[:2] else wanted.removeprefix(":")
-        )
+        name = _below_zoneinfo(Path(wanted.removeprefix(":"))) if "/" in wanted[:2] else wanted.removeprefix(":")
         name = name or "UTC"
         try:
             zone(name)
@@ -75,6 +73,4 @@ def _hint(name: str) -> str:
     near = get_close_matches(name.lower(), known, n=1, cutoff=0.6)
     # People write the city alone, or a zone's abbreviation; the city is the last part of an IANA name.
     near = near or [zone for zone in sorted(known) if name and zone.rsplit("/", 1)[-1] == name.lower()]
-    return (
-        f": did you mean {known[near[0]]}?" if near else ": give an IANA name, such as Europe/Berlin or UTC"
-    )
+    return f": did you mean {known[near[0]]}?" if near else ": give an IANA name, such as Europe/Berlin or UTC"

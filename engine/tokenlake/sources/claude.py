@@ -270,8 +270,9 @@ def _clear_counts(owner: dict[str, Any], names: tuple[str, ...]) -> int:
 
 
 # --- parsing a batch, as SQL -------------------------------------------------------------------------------------
-# Lines are a relation (row, file_id, line, offset, odd, salvaged, raw); `salvaged` is null for lines as logged. The parsing queries must stay free of short-circuiting expressions (CASE, COALESCE, AND): the optimiser
-# would parse each line again inside every branch.
+# Lines are a relation (row, file_id, line, offset, odd, salvaged, raw); `salvaged` is null for lines as logged. The
+# parsing queries must stay free of short-circuiting expressions (CASE, COALESCE, AND): the optimiser would parse each
+# line again inside every branch.
 
 MACROS = """
 create or replace macro token_count(x) as
@@ -316,7 +317,7 @@ _MESSAGE_COLUMNS = """
 # The first of these fields says what a tool is used on; the value as JSON wrote it, between its quotes.
 _TARGET = (
     r'"(?:file_path|notebook_path|command|url|query|pattern|path|skill|subagent_type|description)":'
-    r'"((?:[^"\\]|\\.)*)"'
+    r'"((?:[^"\\]|\\.)*)'
 )
 
 _SAID_COLUMNS = """
@@ -325,7 +326,7 @@ _SAID_COLUMNS = """
   length({b}.thinking) as thinking_chars,
   {b}.id as tool_use_id,
   {b}.name as name,
-  regexp_extract({b}.input, '{target}', 1) as target_json,
+  regexp_extract(left({b}.input, 2000), '{target}', 1) as target_json,
   strlen({b}.input) as input_bytes
 """
 
@@ -337,11 +338,8 @@ _RESULT_COLUMNS = """
   {b}.is_error as is_error
 """
 
-# Anywhere in the line, as ccusage looks for it; and counts written as text.
-_UNWANTED_VALUE = (
-    r'"(id|cwd|model|speed|costUSD|version|sessionId|requestId|isApiErrorMessage|cache_[a-z0-9_]*)"\s*:\s*null'
-    r'|_tokens"\s*:\s*"'
-)
+# Anywhere in the line, as ccusage looks for it.
+_NULL_FIELD = '"(id|cwd|model|speed|costUSD|version|sessionId|requestId|isApiErrorMessage|cache_[a-z0-9_]*)":null'
 
 _RECORD_COLUMNS = """
   "row", file_id, line, "offset", odd, salvaged,
@@ -367,7 +365,7 @@ select
   r.forkedFrom as forked_from,
   r.costUSD as cost_logged,
   contains(raw, '"usage":{{') as has_usage_bytes,
-  regexp_matches(raw, '{_UNWANTED_VALUE}') as has_unwanted_value,
+  regexp_matches(raw, '{_NULL_FIELD}') as has_null_field,
   {_MESSAGE_COLUMNS.format(r="r")},
   {_SAID_COLUMNS.format(target=_TARGET, b="r.message.content[1]")}
 from (select *, try(json_transform(raw, {_structure(_ASSISTANT)})) as r from RELATION)
@@ -423,7 +421,7 @@ where salvaged is null and (
   or (n_blocks > 0 and block_type is null)
   or (cost_logged is not null and (try_cast(cost_logged as double) is null))
   or (forked_from is not null and not starts_with(forked_from, '{{'))
-  or (strlen(text) < 100 and (maybe_unquoted(text)))
+  or (strlen(text) < 100 and (maybe_unquoted(text)) and (json_valid(text)))
 )
 """
 SUSPECT_OTHERS = f"""
@@ -592,7 +590,7 @@ logged as (
     case
       when salvaged <> 'checked' then salvaged
       when not has_usage_bytes then 'usage not written as "usage":{{'
-      when has_unwanted_value then 'null field, or count written as text'
+      when has_null_field then 'null field'
       when not regexp_full_match(coalesce(version, '0.0.0'), '[0-9]+[.][0-9]+[.][0-9]+.*') then 'version'
       when timestamp is null then 'no time'
       when not regexp_matches(timestamp, '(Z|[+-][0-9]{{2}}:?[0-9]{{2}})$') then 'time without zone'
@@ -680,7 +678,8 @@ TOOL_ROWS = f"""
 with sides as (
   select coalesce(tool_use_id, file_id || ':' || "offset" || ':' || block) as tool_use_id, 'use' as side, origin,
     {_KEY} as key, session_id, agent_id, is_sidechain, ts, name,
-    case when contains(target_json, chr(92)) then json_extract_string('"' || target_json || '"', '$')
+    case when contains(target_json, chr(92))
+      then coalesce(try(json_extract_string('"' || target_json || '"', '$')), target_json)  -- may be cut in an escape
       else nullif(target_json, '') end as target,
     input_bytes, null::bigint as result_bytes,
     null::boolean as is_error, null::boolean as denied, null::bigint as search_count, file_id, "offset"

@@ -22,9 +22,7 @@ def write_agent_call(
     tool = b"Agent" if release.since(2, 1, 63) else b"Task"
     asked = b'{"description":"%b","prompt":"%b","subagent_type":"Explore"}' % (draws.text(28), text)
     tool_use_id = write_request(main, tally, only=Call(tool, asked, b"", b""))
-    agent = _compose_agent(
-        main, plan, tally, text, min(_AGENT_BYTES[int(draws.random() * 1024)], budget_bytes // 2)
-    )
+    agent = _compose_agent(main, plan, tally, text, min(_AGENT_BYTES[int(draws.random() * 1024)], budget_bytes // 2))
     main.now_ms = max(main.now_ms, agent.now_ms) + 50
     agent_id = agent.place.agent_id.encode()
     written = True
@@ -80,9 +78,7 @@ def write_agent_call(
     return agent.size_bytes if written and release.agents != "inline" else 0
 
 
-def _compose_agent(
-    main: Transcript, plan: SessionPlan, tally: Tally, text: bytes, target_bytes: int
-) -> Transcript:
+def _compose_agent(main: Transcript, plan: SessionPlan, tally: Tally, text: bytes, target_bytes: int) -> Transcript:
     """Compose a subagent's lines: its prompt, requests up to the target size, and its answer."""
     draws, release = main.draws, main.release
     digits = 17 if release.is_current_shape else 8 if release.agents == "flat" else 7

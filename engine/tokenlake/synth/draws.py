@@ -17,12 +17,8 @@ _POOL_BYTES: Final = 1_500_000
 _TAPE_BLOCK: Final = 1024
 _UUID_LOOK: Final = b'"00000000-0000-4000-8000-000000000000"'
 _UUID_COLUMNS: Final = tuple(column for column, digit in enumerate(_UUID_LOOK) if digit == ord("0"))
-_BASE62: Final = bytes(
-    (b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" * 5)[i] for i in range(256)
-)
-_BASE64: Final = bytes(
-    (b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/" * 4)[i] for i in range(256)
-)
+_BASE62: Final = bytes((b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" * 5)[i] for i in range(256))
+_BASE64: Final = bytes((b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/" * 4)[i] for i in range(256))
 # What must stay whole when text is cut: JSON escapes and multi-byte UTF-8 characters.
 _UNITS: Final = re.compile(rb"\\u[0-9a-f]{4}|\\.|[\xc0-\xff][\x80-\xbf]+", re.DOTALL)
 

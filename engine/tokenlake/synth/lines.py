@@ -8,9 +8,7 @@ from tokenlake.synth.releases import Release
 NULL = b"null"
 
 # Slots in order; uuids, parents and timestamps come quoted.
-_MESSAGE = (
-    b'"id":"%b","type":"message","role":"assistant","content":[%b],"stop_reason":%b,"stop_sequence":null'
-)
+_MESSAGE = b'"id":"%b","type":"message","role":"assistant","content":[%b],"stop_reason":%b,"stop_sequence":null'
 _BETWEEN = b"\0"
 _HOOK = b"/usr/local/bin/check-hook --event "
 
@@ -128,10 +126,7 @@ def _frames(release: Release, sidechain: bool, has_agent: bool) -> bytes:
         prompt_extra += b',"promptSource":"typed"'
 
     bodies = (
-        b'"message":'
-        + own_message
-        + b',"requestId":"%b","type":"assistant","uuid":%b,"timestamp":%b'
-        + effort,
+        b'"message":' + own_message + b',"requestId":"%b","type":"assistant","uuid":%b,"timestamp":%b' + effort,
         b'%b"type":"user","message":{"role":"user","content":%b},"uuid":%b,"timestamp":%b'
         + (b"" if sidechain else prompt_extra),
         b'%b"type":"user","message":{"role":"user","content":[{"tool_use_id":"%b","type":"tool_result",'
@@ -142,9 +137,7 @@ def _frames(release: Release, sidechain: bool, has_agent: bool) -> bytes:
         b'"isMeta":false,"uuid":%b,"timestamp":%b,"level":"info",'
         b'"compactMetadata":{"trigger":"auto","preTokens":%d}',
         b'"type":"system","content":"%b","isMeta":false,"uuid":%b,"timestamp":%b,"toolUseID":"%b","level":"info"',
-        b'"type":"system","subtype":"stop_hook_summary","hookCount":1,"hookInfos":[{"command":"'
-        + _HOOK
-        + b'Stop"}],'
+        b'"type":"system","subtype":"stop_hook_summary","hookCount":1,"hookInfos":[{"command":"' + _HOOK + b'Stop"}],'
         b'"hookErrors":[],"preventedContinuation":false,"stopReason":"","hasOutput":false,"level":"suggestion",'
         b'"uuid":%b,"timestamp":%b,"toolUseID":"%b"',
         b'"type":"system","subtype":"turn_duration","durationMs":%d,"messageCount":%d,"uuid":%b,"timestamp":%b,'
@@ -153,9 +146,7 @@ def _frames(release: Release, sidechain: bool, has_agent: bool) -> bytes:
         b'"error":{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}},"retryInMs":%d.25,'
         b'"retryAttempt":%d,"maxRetries":10,"timestamp":%b,"uuid":%b',
         b'"type":"progress","data":{"type":"hook_progress","hookEvent":"PostToolUse","hookName":"PostToolUse:Bash",'
-        b'"command":"'
-        + _HOOK
-        + b'PostToolUse"},"parentToolUseID":"%b","toolUseID":"%b","timestamp":%b,"uuid":%b',
+        b'"command":"' + _HOOK + b'PostToolUse"},"parentToolUseID":"%b","toolUseID":"%b","timestamp":%b,"uuid":%b',
         b'"type":"progress","data":{"type":"bash_progress","output":"%b","fullOutput":"","elapsedTimeSeconds":%d,'
         b'"totalLines":%d},"toolUseID":"bash-progress-%d","parentToolUseID":"%b","timestamp":%b,"uuid":%b',
         b'"type":"progress","data":{"message":{"type":"assistant","timestamp":%b,"message":'
@@ -185,17 +176,12 @@ def _frames(release: Release, sidechain: bool, has_agent: bool) -> bytes:
 def usage_template(release: Release) -> bytes:
     """Give a release's `message.usage` with named slots: input, output, w5, w1, write (both) and read."""
     nested = b'"cache_creation":{"ephemeral_5m_input_tokens":%(w5)d,"ephemeral_1h_input_tokens":%(w1)d}'
-    flat = (
-        b'"input_tokens":%(input)d,"cache_creation_input_tokens":%(write)d,"cache_read_input_tokens":%(read)d'
-    )
+    flat = b'"input_tokens":%(input)d,"cache_creation_input_tokens":%(write)d,"cache_read_input_tokens":%(read)d'
     usage = b"{" + flat
     if release.is_current_shape:
         usage += (
             b',"output_tokens":%(output)d,"server_tool_use":{"web_search_requests":0,"web_fetch_requests":0},'
-            b'"service_tier":"standard",'
-            + nested
-            + b',"inference_geo":"not_available","iterations":[{'
-            + flat
+            b'"service_tier":"standard",' + nested + b',"inference_geo":"not_available","iterations":[{' + flat
         )
         usage += b',"output_tokens":%(output)d,' + nested + b',"type":"message"}],"speed":"standard"'
         if release.since(2, 1, 231):

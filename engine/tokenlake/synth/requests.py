@@ -82,9 +82,7 @@ def write_request(
         write(template % (transcript.parent, message_id, block, row_stop, usage, request_id, uuid, timestamp))
         transcript.parent = uuid
         if keep_rows:
-            transcript.usage_rows.append(
-                UsageRow(timestamp, message_id, block, row_stop, usage, request_id, uuid)
-            )
+            transcript.usage_rows.append(UsageRow(timestamp, message_id, block, row_stop, usage, request_id, uuid))
         if call is not None:
             if interleaved and only is None:
                 _write_result(transcript, call, tool_use_id)
@@ -96,9 +94,7 @@ def write_request(
     return tool_use_id
 
 
-def _blocks(
-    transcript: Transcript, rows: int, closing: bool, only: Call | None
-) -> list[tuple[bytes, Call | None]]:
+def _blocks(transcript: Transcript, rows: int, closing: bool, only: Call | None) -> list[tuple[bytes, Call | None]]:
     """Draw the blocks of a request, each with its call if it is one and then slots for id, name, input."""
     draws, release = transcript.draws, transcript.release
     share = draws.random()

@@ -13,9 +13,7 @@ from tokenlake.synth.truth import Tally
 
 _PROMPT: Final = quantile_table((0, 6), (0.5, 90), (0.9, 700), (0.99, 6000), (1, 12_000))
 _REQUESTS: Final = quantile_table((0, 1), (0.5, 7), (0.9, 30), (0.99, 90), (1, 160))
-_IDLE_MS: Final = quantile_table(
-    (0, 4000), (0.5, 90_000), (0.9, 1_200_000), (0.97, 6 * HOUR_MS), (1, 30 * HOUR_MS)
-)
+_IDLE_MS: Final = quantile_table((0, 4000), (0.5, 90_000), (0.9, 1_200_000), (0.97, 6 * HOUR_MS), (1, 30 * HOUR_MS))
 
 
 def compose_session(draws: Draws, plan: SessionPlan, tally: Tally) -> list[Transcript]:
@@ -49,9 +47,7 @@ def _copy_history(main: Transcript, history: History, target_bytes: int, cwd: st
 
     The copy carries the new session id, as releases from 2.0 write it; 1.0 left the old one on copied lines.
     """
-    fitting = [
-        cut for cut in history.cuts if cut.size_bytes < 0.7 * target_bytes and cut.now_ms < main.now_ms
-    ]
+    fitting = [cut for cut in history.cuts if cut.size_bytes < 0.7 * target_bytes and cut.now_ms < main.now_ms]
     if not fitting:
         return False
     cut = fitting[-1]
@@ -80,9 +76,7 @@ def _write_opening(main: Transcript) -> None:
         main.write_linked(main.frames.attachment, (listing,))
 
 
-def _write_turn(
-    main: Transcript, plan: SessionPlan, tally: Tally, agents: list[Transcript], budget_bytes: int
-) -> None:
+def _write_turn(main: Transcript, plan: SessionPlan, tally: Tally, agents: list[Transcript], budget_bytes: int) -> None:
     """Write a prompt and the requests that answer it, fewer when the budget is used up."""
     draws, release = main.draws, main.release
     random = draws.random

@@ -62,8 +62,7 @@ def _read(draws: Draws, release: Release, base: bytes) -> Call:
             b"Read",
             b'{"file_path":"%b.png"}' % path,
             b'[{"type":"image","source":{"type":"base64","data":"%b","media_type":"image/png"}}]' % image,
-            b'{"type":"image","file":{"base64":"%b","type":"image/png","originalSize":%d}}'
-            % (image, len(image)),
+            b'{"type":"image","file":{"base64":"%b","type":"image/png","originalSize":%d}}' % (image, len(image)),
         )
     return Call(
         b"Read",
@@ -78,10 +77,7 @@ def _edit(draws: Draws, release: Release, base: bytes) -> Call:
     path = _path(draws, base)
     old = draws.text(_SNIPPET[int(draws.random() * 1024)])
     new = draws.text(_SNIPPET[int(draws.random() * 1024)])
-    if release.is_current_shape:
-        original = b"null"
-    else:
-        original = b'"%b"' % draws.text(_ORIGINAL[int(draws.random() * 1024)])
+    original = b"null" if release.is_current_shape else b'"%b"' % draws.text(_ORIGINAL[int(draws.random() * 1024)])
     return Call(
         b"Edit",
         b'{"replace_all":false,"file_path":"%b","old_string":"%b","new_string":"%b"}' % (path, old, new),
@@ -99,8 +95,7 @@ def _write(draws: Draws, release: Release, base: bytes) -> Call:
         b"Write",
         b'{"file_path":"%b","content":"%b"}' % (path, content),
         b'"File created at: %b"' % path,
-        b'{"type":"create","filePath":"%b","content":"%b","structuredPatch":[],"originalFile":null}'
-        % (path, content),
+        b'{"type":"create","filePath":"%b","content":"%b","structuredPatch":[],"originalFile":null}' % (path, content),
     )
 
 
@@ -110,8 +105,7 @@ def _grep(draws: Draws, release: Release, base: bytes) -> Call:
         b"Grep",
         b'{"pattern":"%b","path":"%b","output_mode":"content"}' % (draws.text(24), base),
         b'"%b"' % listing,
-        b'{"mode":"content","numFiles":0,"filenames":[],"content":"%b","numLines":%d}'
-        % (listing, len(listing) // 60),
+        b'{"mode":"content","numFiles":0,"filenames":[],"content":"%b","numLines":%d}' % (listing, len(listing) // 60),
     )
 
 
@@ -133,8 +127,7 @@ def _mcp(draws: Draws, release: Release, base: bytes) -> Call:
 
 def _todo(draws: Draws, release: Release, base: bytes) -> Call:
     items = b",".join(
-        b'{"content":"%b","status":"pending","activeForm":"%b"}' % (draws.text(60), draws.text(60))
-        for _ in range(5)
+        b'{"content":"%b","status":"pending","activeForm":"%b"}' % (draws.text(60), draws.text(60)) for _ in range(5)
     )
     return Call(
         b"TodoWrite",

@@ -82,9 +82,7 @@ class Transcript:
         self.size_bytes += len(line)
         self.raw.lines += 1
 
-    def write_linked(
-        self, template: bytes, before: tuple[object, ...], after: tuple[object, ...] = ()
-    ) -> None:
+    def write_linked(self, template: bytes, before: tuple[object, ...], after: tuple[object, ...] = ()) -> None:
         """Append a line whose slots end in uuid and timestamp, with `before` and `after` around these two."""
         uuid = self.draws.uuid()
         line = template % (self.parent, *before, uuid, stamp(self.now_ms), *after)

@@ -104,9 +104,7 @@ class Tally:
     missing_newlines: int = 0
     damage: Counter[str] = field(default_factory=Counter)
 
-    def plant(
-        self, first_ms: int, model: str, tokens: tuple[int, int, int, int, int], *, partial: bool
-    ) -> None:
+    def plant(self, first_ms: int, model: str, tokens: tuple[int, int, int, int, int], *, partial: bool) -> None:
         """Count a request: time of its first row, model, tokens (input, output, write 5m, write 1h, read)."""
         key = (first_ms // DAY_MS, model)
         cell = self.cells.get(key)
