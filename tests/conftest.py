@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 if TYPE_CHECKING:
     from tokenlake.lake import Lake
@@ -23,8 +23,8 @@ _quiet: dict[str, Any] = {
     "database": None,
     "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large],
 }
-settings.register_profile("quick", max_examples=20, derandomize=True, **_quiet)
-settings.register_profile("deep", max_examples=400, **_quiet)
+settings.register_profile("quick", max_examples=12, derandomize=True, phases=(Phase.explicit, Phase.generate), **_quiet)
+settings.register_profile("deep", max_examples=200, **_quiet)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 Ingest = Callable[..., "Lake"]

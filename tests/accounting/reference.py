@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from accounting.reference_reading import Record, Reject, is_transcript, read
+from accounting.reference_reading import Record, Reject, instant, is_transcript, read
 
 TOKENS = (
     "input_tokens",
@@ -88,8 +88,9 @@ def count(tree: Mapping[str, bytes], host: str = "h") -> Reference:
     for record in records:
         body, where = record.body, f"{record.path}:{record.offset}"
         session = body.get("sessionId")
-        if session and record.ts and (session not in started or record.ts < started[session]):
-            started[session] = record.ts
+        own = instant(body.get("timestamp"))
+        if session and own and (session not in started or own < started[session]):
+            started[session] = own
         odd[record.path] += record.bad_time
         result.usage_rows += usage_rows(record, odd)
         kind = prompt_kind(body)
@@ -191,7 +192,7 @@ def usage_rows(record: Record, odd: Counter[str]) -> list[dict[str, Any]]:
         "key": key,
         "origin": "agent_progress" if inner else "assistant",
         "place": (record.path, record.offset),
-        "ts": record.ts,
+        "ts": (instant(inner.get("timestamp")) if inner else None) or record.ts,
         "uuid": source.get("uuid"),
         "session_id": body.get("sessionId"),
         "forked_from": forked.get("sessionId") if isinstance(forked, dict) else None,
@@ -234,10 +235,7 @@ def select(rows: Iterable[dict[str, Any]], mode: str) -> list[dict[str, Any]]:
         return [min(candidates(group), key=order) for group in groups.values()]
     if mode == "last":
         return [max(candidates(group), key=order) for group in groups.values()]
-    return [
-        max(candidates(group), key=lambda row: (row["output_tokens"], *order(row)))
-        for group in groups.values()
-    ]
+    return [max(candidates(group), key=lambda row: (row["output_tokens"], *order(row))) for group in groups.values()]
 
 
 def request(
@@ -246,20 +244,22 @@ def request(
     """Rules 9, 11, 15, 16 and 17: the request that these rows of one key make."""
     kept = select(rows, "max")[0]
     times = [row["ts"] for row in rows if row["ts"]]
-    owners = {row["forked_from"] for row in rows if row["forked_from"]} or {
-        row["session_id"] for row in rows
-    } - {None}
+    owners = {row["forked_from"] for row in rows if row["forked_from"]} or {row["session_id"] for row in rows} - {None}
+    owner = min(owners, key=lambda s: (s not in started, started.get(s), s), default=None)
+    # Copies are stamped anew with their own directory: the owner's row tells where the request was made.
+    own = [row for row in rows if row["session_id"] == owner] if len(owners | {kept["session_id"]}) > 1 else []
+    place = max(candidates(own), key=lambda row: (row["output_tokens"], *order(row))) if own else kept
     calls = {call for row in rows for call in row["searches"]}
     small = all(row["output_tokens"] <= 10 for row in rows)
     return {
-        **{name: kept[name] for name in (*TOKENS, "model", "origin", "project", "agent_id", "version")},
+        **{name: kept[name] for name in (*TOKENS, "model", "origin", "agent_id", "version")},
+        "project": place["project"],
         "ts": min(times, default=None),
         "last_ts": max(times, default=None),
-        "session_id": min(owners, key=lambda s: (s not in started, started.get(s), s), default=None),
+        "session_id": owner,
         "context_tokens": sum(kept[name] for name in TOKENS if name != "output_tokens"),
         "web_searches": kept["web"] or sum(searches.get(call, 0) for call in calls),
-        "output_is_partial": not any(row["stop_reason"] for row in rows)
-        or (is_old(kept["version"]) and small),
+        "output_is_partial": not any(row["stop_reason"] for row in rows) or (is_old(kept["version"]) and small),
         "n_rows": len(rows),
         "n_sessions": len({row["session_id"] for row in rows} - {None}),
     } | {"key": key}
@@ -273,11 +273,7 @@ def is_old(version: str | None) -> bool:
 def prompt_kind(body: Mapping[str, Any]) -> str | None:
     """What human act a record is, if one."""
     attachment = body.get("attachment")
-    if (
-        body.get("type") == "attachment"
-        and isinstance(attachment, dict)
-        and attachment.get("type") == "queued_command"
-    ):
+    if body.get("type") == "attachment" and isinstance(attachment, dict) and attachment.get("type") == "queued_command":
         return "task-notification" if attachment.get("commandMode") == "task-notification" else "queued"
     message = body.get("message")
     if (
@@ -291,14 +287,12 @@ def prompt_kind(body: Mapping[str, Any]) -> str | None:
     if any(block.get("type") == "tool_result" for block in blocks(message)):
         return None
     text = (
-        content
-        if isinstance(content, str)
-        else "".join(b["text"] for b in blocks(message) if b.get("type") == "text")
+        content if isinstance(content, str) else "".join(b["text"] for b in blocks(message) if b.get("type") == "text")
     )
     if not text or text.startswith(NOT_TYPED):
         return None
     if body.get("isSidechain"):
-        return "agent"
+        return None  # written by the main thread, not by a human
     return next((kind for mark, kind in KINDS.items() if text.startswith(mark)), "typed")
 
 

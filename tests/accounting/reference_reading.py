@@ -124,9 +124,7 @@ def value_at(text: str, start: int) -> tuple[Any, int] | None:
 
 def next_record(text: str, start: int) -> int:
     """Where the next readable record starts at or after `start`; the end of the text where there is none."""
-    places = sorted(
-        {at for mark in RECORD_STARTS for at in range(start, len(text)) if text.startswith(mark, at)}
-    )
+    places = sorted({at for mark in RECORD_STARTS for at in range(start, len(text)) if text.startswith(mark, at)})
     for at in places:
         found = value_at(text, at)
         if found and looks_like_record(found[0]):

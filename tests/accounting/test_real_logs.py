@@ -60,10 +60,7 @@ def test_totals_and_files_are_the_published_ones(lake: Lake, expected: dict[str,
     assert sum(row["usage_rows"] for row in files) == expected["usage_rows"] == len(rows(lake, "usage_rows"))
     assert sum(row["odd_fields"] + row["pending_bytes"] for row in files) == 0
     assert rows(lake, "rejects") == []
-    assert (
-        len([row for row in rows(lake, "requests") if row["n_sessions"] > 1])
-        == expected["shared_between_sessions"]
-    )
+    assert len([row for row in rows(lake, "requests") if row["n_sessions"] > 1]) == expected["shared_between_sessions"]
 
 
 @pytest.mark.parametrize("by", ["day", "model"])
@@ -74,9 +71,7 @@ def test_groups_are_the_published_ones(lake: Lake, expected: dict[str, Any], by:
 
 
 @pytest.mark.parametrize("dedup", ["max", "none", "first", "last"])
-def test_every_dedup_mode_gives_its_published_totals(
-    lake: Lake, expected: dict[str, Any], dedup: str
-) -> None:
+def test_every_dedup_mode_gives_its_published_totals(lake: Lake, expected: dict[str, Any], dedup: str) -> None:
     """None is what naive scripts count, first the mistake to avoid."""
     (row,) = lake.run("cache/overhead", dedup=dedup, tz="UTC").to_pylist()
     assert ours(row) == theirs(expected[dedup])

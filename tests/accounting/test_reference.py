@@ -36,21 +36,15 @@ def test_reference_reproduces_the_published_totals(real: tuple[Reference, dict[s
 def test_reference_reproduces_the_published_groups(real: tuple[Reference, dict[str, Any]]) -> None:
     """By UTC day and by model; and how many requests were seen in two sessions."""
     reference, expected = real
-    assert reference.grouped("day") == {
-        day: published(figures) for day, figures in expected["by_day"].items()
-    }
-    assert reference.grouped("model") == {
-        name: published(figures) for name, figures in expected["by_model"].items()
-    }
+    assert reference.grouped("day") == {day: published(figures) for day, figures in expected["by_day"].items()}
+    assert reference.grouped("model") == {name: published(figures) for name, figures in expected["by_model"].items()}
     shared = sum(request["n_sessions"] > 1 for request in reference.requests.values())
     assert shared == expected["shared_between_sessions"]
     assert (len(reference.usage_rows), reference.synthetic) == (expected["usage_rows"], expected["synthetic"])
     assert (reference.records, reference.rejects) == (expected["stats"]["records"], [])
 
 
-ANSWERS = json.loads(
-    (Path(__file__).resolve().parents[2] / "data-samples" / "answers.json").read_text("utf-8")
-)
+ANSWERS = json.loads((Path(__file__).resolve().parents[2] / "data-samples" / "answers.json").read_text("utf-8"))
 
 
 @pytest.fixture(scope="module")

@@ -74,6 +74,7 @@ def test_rule_02_nul_bytes_and_byte_order_mark_are_stripped(ingest: Ingest) -> N
 
     assert sorted(requests(lake)) == ["msg_1", "msg_2", "msg_3"]
     assert [row["line"] for row in rows(lake, "usage_rows", "ts")] == [1, 2, 4]
+    assert one(lake, "files")["records"] == 3
     assert rejected(lake) == []
 
 
@@ -95,6 +96,25 @@ def test_rule_02_joined_records_are_split(ingest: Ingest) -> None:
     assert placed == [("msg_1", 1, 0), ("msg_2", 1, len(first)), ("msg_3", 2, newline + 1)]
     assert one(lake, "files")["records"] == 5
     assert rejected(lake) == []
+
+
+def test_rule_02_joined_records_of_several_files_are_kept_apart(ingest: Ingest) -> None:
+    """An ordinary file beside them, one with joined lines only, and one that ends in an unfinished line."""
+    talk, progress = line(user("Ahoy.", uuid="uuid-talk")), line(agent_progress("msg_p", usage(3), "09:05"))
+    tree = {
+        "-a/one.jsonl": talk + line(tool_result("toolu_1", {"stdout": "done"})) + b"\n",
+        "-b/two.jsonl": line(assistant("msg_1")) + progress + b"\n" + jsonl(assistant("msg_2", time="09:01")),
+        "-c/three.jsonl": line(user("Again.", uuid="uuid-again")) + SUMMARY + b"\n" + talk[:99],
+        "-d/four.jsonl": jsonl(assistant("msg_3", time="09:02")),
+    }
+    lake = ingest(tree)
+    assert {key: row["n_rows"] for key, row in requests(lake).items()} == dict.fromkeys(
+        ("msg_1", "msg_2", "msg_3", "msg_p"), 1
+    )
+    files = {row["path"].split("/")[-2]: row for row in rows(lake, "files")}
+    assert {name: row["records"] for name, row in files.items()} == {"-a": 2, "-b": 3, "-c": 2, "-d": 1}
+    assert {name: row["lines"] for name, row in files.items()} == {"-a": 1, "-b": 2, "-c": 1, "-d": 1}
+    assert sorted(row["text"] for row in rows(lake, "prompts")) == ["Again.", "Ahoy."]
 
 
 @pytest.mark.parametrize("keep", [18, 0.2, 0.5, 0.8, -1])
@@ -242,9 +262,7 @@ def test_rule_04_a_field_of_an_unexpected_type_is_null_and_counted(ingest: Inges
     assert rejected(lake) == []
 
 
-@pytest.mark.parametrize(
-    "outcome", [{"stdout": "done"}, "Error: no", [{"type": "text", "text": "done"}], None]
-)
+@pytest.mark.parametrize("outcome", [{"stdout": "done"}, "Error: no", [{"type": "text", "text": "done"}], None])
 def test_rule_04_a_tool_result_is_an_object_a_string_or_a_list(ingest: Ingest, outcome: object) -> None:
     """None of the three is odd."""
     call = assistant(content=[tool_use("toolu_1", command="ls")])
@@ -280,9 +298,7 @@ def test_rule_05_the_type_is_what_counts_not_the_bytes(ingest: Ingest) -> None:
     outcome = tool_result("toolu_1", {"usage": usage(600), "totalTokens": 602})
     hook = {**user("", "08:51"), "type": "progress", "data": {"type": "hook_progress", "usage": usage(700)}}
     spaced = (
-        line(assistant("msg_spaced"))
-        .replace(b'"usage":{', b'"usage" : {')
-        .replace(b'"type":"ass', b'"type" : "ass')
+        line(assistant("msg_spaced")).replace(b'"usage":{', b'"usage" : {').replace(b'"type":"ass', b'"type" : "ass')
     )
     record = assistant("msg_turned", time="09:01")
     turned = {name: record[name] for name in reversed(record)}

@@ -52,9 +52,7 @@ def test_rule_07_an_assistant_record_with_usage_is_a_usage_row(ingest: Ingest) -
 
 def test_rule_07_agent_progress_carries_usage_rows(ingest: Ingest) -> None:
     """The record inside the progress record counts, with the subagent's id."""
-    lake = ingest(
-        {FILE: jsonl(agent_progress("msg_p", usage(3, fresh=5, w5=900, read=100), model="claude-haiku-4-5"))}
-    )
+    lake = ingest({FILE: jsonl(agent_progress("msg_p", usage(3, fresh=5, w5=900, read=100), model="claude-haiku-4-5"))})
     row = one(lake)
     assert (row["key"], row["origin"], row["agent_id"]) == ("msg_p", "agent_progress", "a1b2c3d")
     assert (row["model"], tokens(row)) == ("claude-haiku-4-5", (5, 3, 900, 0, 100))
@@ -158,9 +156,7 @@ def test_rule_09_most_output_tokens_win(ingest: Ingest) -> None:
 
 def test_rule_09_then_the_later_timestamp_wins(ingest: Ingest) -> None:
     """Although it stands first in the file."""
-    lake = ingest(
-        {FILE: jsonl(assistant("msg_1", usage(5, read=2), "09:01"), assistant("msg_1", usage(5, read=1)))}
-    )
+    lake = ingest({FILE: jsonl(assistant("msg_1", usage(5, read=2), "09:01"), assistant("msg_1", usage(5, read=1)))})
     assert one(lake)["cache_read_tokens"] == 2
 
 
@@ -214,9 +210,7 @@ def test_rule_09_agent_progress_is_only_a_fallback(ingest: Ingest) -> None:
 
 def test_rule_09_of_progress_rows_alone_most_output_tokens_win(ingest: Ingest) -> None:
     """Where the subagent's transcript is gone."""
-    lake = ingest(
-        {FILE: jsonl(agent_progress("msg_p", usage(6)), agent_progress("msg_p", usage(1), "09:01"))}
-    )
+    lake = ingest({FILE: jsonl(agent_progress("msg_p", usage(6)), agent_progress("msg_p", usage(1), "09:01"))})
     assert tokens(one(lake)) == (2, 6, 0, 0, 0)
 
 
@@ -255,9 +249,7 @@ def test_rule_11_a_copy_belongs_to_the_session_it_was_forked_from(ingest: Ingest
     """Even where the fork has the lesser id and an earlier record of its own."""
     own = assistant("msg_1", session=S2)
     early = user("Earlier.", "08:00", session=S1)
-    lake = ingest(
-        {FILE: jsonl(early, copied(own, S1, forkedFrom={"sessionId": S2, "messageUuid": own["uuid"]}))}
-    )
+    lake = ingest({FILE: jsonl(early, copied(own, S1, forkedFrom={"sessionId": S2, "messageUuid": own["uuid"]}))})
     assert one(lake)["session_id"] == S2
     ingest({f"-other/{S2}.jsonl": jsonl(own)})
     row = one(lake)
@@ -295,9 +287,7 @@ def test_rule_11_a_copied_history_is_counted_once_and_by_one_session(ingest: Ing
     lake = ingest({FILE: jsonl(hook, *history), f"-fork/{S2}.jsonl": jsonl(*fork)})
 
     assert total(lake) == (3, 6, 60, 0, 0, 0)
-    assert {
-        key: (row["session_id"], row["n_rows"], row["n_sessions"]) for key, row in requests(lake).items()
-    } == {
+    assert {key: (row["session_id"], row["n_rows"], row["n_sessions"]) for key, row in requests(lake).items()} == {
         "msg_1": (S1, 2, 2),
         "msg_2": (S1, 2, 2),
         "msg_3": (S2, 1, 1),
@@ -335,9 +325,7 @@ def test_rule_12_repeating_an_ingest_changes_nothing(ingest: Ingest) -> None:
     before = [rows(lake, table) for table in ("requests", "usage_rows", "prompts", "texts", "sessions")]
     for _ in range(2):
         ingest(tree)
-    assert [
-        rows(lake, table) for table in ("requests", "usage_rows", "prompts", "texts", "sessions")
-    ] == before
+    assert [rows(lake, table) for table in ("requests", "usage_rows", "prompts", "texts", "sessions")] == before
 
 
 def test_rule_12_a_request_seen_half_is_completed(ingest: Ingest) -> None:
@@ -386,9 +374,7 @@ def test_rule_12_a_vanished_file_keeps_its_rows(ingest: Ingest, logs: Path) -> N
         ("none", 5, 1 + 240 + 3 + 20 + 20, 1 + 2 + 3 + 7 + 7),
     ],
 )
-def test_rule_13_the_dedup_mode_is_selectable(
-    ingest: Ingest, dedup: str, counted: int, output: int, read: int
-) -> None:
+def test_rule_13_the_dedup_mode_is_selectable(ingest: Ingest, dedup: str, counted: int, output: int, read: int) -> None:
     """First and last by time; none counts every assistant row but synthetic ones, and no progress."""
     other = assistant("msg_2", usage(20, read=7), "09:05")
     lake = ingest(

@@ -23,9 +23,7 @@ FILE = f"-home-ada-harbour/{S1}.jsonl"
         ("2026-05-04T20:00:00.001-05:30", "2026-05-05T01:30:00.001+00:00"),
     ],
 )
-def test_rule_25_timestamps_are_instants_to_the_millisecond(
-    ingest: Ingest, logged: str, instant: str
-) -> None:
+def test_rule_25_timestamps_are_instants_to_the_millisecond(ingest: Ingest, logged: str, instant: str) -> None:
     """An offset is resolved, not dropped."""
     lake = ingest({FILE: jsonl(assistant(time=logged))})
     assert one(lake)["ts"] == utc(instant)
@@ -45,9 +43,7 @@ def at_times(*times: str) -> bytes:
 
 def test_rule_25_days_are_those_of_the_zone_asked_for(ingest: Ingest) -> None:
     """One lake, four zones; each request stands on the local day of its instant."""
-    lake = ingest(
-        {FILE: at_times("2026-05-31T15:59:59.999Z", "2026-05-31T16:00:00.000Z", "2026-06-01T03:59:59.999Z")}
-    )
+    lake = ingest({FILE: at_times("2026-05-31T15:59:59.999Z", "2026-05-31T16:00:00.000Z", "2026-06-01T03:59:59.999Z")})
     assert days(lake, "UTC") == {"2026-05-31": 2, "2026-06-01": 1}
     assert days(lake, "Asia/Taipei") == {"2026-05-31": 1, "2026-06-01": 2}
     assert days(lake, "America/New_York") == {"2026-05-31": 3}
@@ -82,9 +78,7 @@ def test_rule_25_days_follow_daylight_saving(ingest: Ingest) -> None:
 
 def test_rule_25_weeks_start_on_monday_unless_asked(ingest: Ingest) -> None:
     """2026-05-03 is a Sunday."""
-    lake = ingest(
-        {FILE: at_times("2026-05-02T12:00:00.000Z", "2026-05-03T12:00:00.000Z", "2026-05-04T12:00:00.000Z")}
-    )
+    lake = ingest({FILE: at_times("2026-05-02T12:00:00.000Z", "2026-05-03T12:00:00.000Z", "2026-05-04T12:00:00.000Z")})
     assert days(lake, "UTC", "week") == {"2026-04-27": 2, "2026-05-04": 1}
     assert days(lake, "UTC", "week", week_start="sunday") == {"2026-04-26": 1, "2026-05-03": 2}
 
@@ -115,9 +109,7 @@ def test_rule_26_a_request_moves_when_an_earlier_row_is_found(ingest: Ingest) ->
     """And leaves nothing behind in the month where it stood."""
     lake = ingest({FILE: jsonl(assistant("msg_1", usage(50), "2026-05-01T00:00:01.000Z"))})
     assert months(lake, "requests") == ["2026-05"]
-    ingest(
-        {f"-other/{S2}.jsonl": jsonl(assistant("msg_1", usage(1), "2026-04-30T23:59:59.999Z", session=S2))}
-    )
+    ingest({f"-other/{S2}.jsonl": jsonl(assistant("msg_1", usage(1), "2026-04-30T23:59:59.999Z", session=S2))})
     assert months(lake, "requests") == ["2026-04"]
     assert one(lake)["output_tokens"] == 50
 
@@ -160,9 +152,7 @@ def test_rule_26_the_previous_record_may_be_of_an_earlier_ingest(ingest: Ingest)
 
 def test_rule_26_a_timestamp_of_another_type_is_odd_and_replaced(ingest: Ingest) -> None:
     """Rule 4 makes it null, and then the previous one holds."""
-    lake = ingest(
-        {FILE: jsonl(user("Early.", "08:00"), assistant("msg_1", time=None, timestamp=1777885200000))}
-    )
+    lake = ingest({FILE: jsonl(user("Early.", "08:00"), assistant("msg_1", time=None, timestamp=1777885200000))})
     assert one(lake)["ts"] == utc("2026-05-04T08:00:00Z")
     assert one(lake, "files")["odd_fields"] == 1
 

@@ -31,9 +31,7 @@ def odd_fields(lake: Lake) -> dict[int, int]:
 
 def one_file_each(cases: list[Record]) -> dict[str, bytes]:
     """A file for each usage object, numbered like its request."""
-    return {
-        f"-p/{number}.jsonl": jsonl(assistant(f"msg_{number}", counts)) for number, counts in enumerate(cases)
-    }
+    return {f"-p/{number}.jsonl": jsonl(assistant(f"msg_{number}", counts)) for number, counts in enumerate(cases)}
 
 
 @pytest.mark.parametrize("name", COLUMN)
@@ -59,9 +57,7 @@ def test_rule_14_other_counts_are_zero_and_odd(ingest: Ingest, name: str) -> Non
     found = {repr(value): tokens(kept[f"msg_{number}"]) for number, value in enumerate(values)}
     assert found == dict.fromkeys(map(repr, values), expected)
     odd = odd_fields(lake)
-    assert {repr(value): odd[number] for number, value in enumerate(values)} == dict.fromkeys(
-        map(repr, values), 1
-    )
+    assert {repr(value): odd[number] for number, value in enumerate(values)} == dict.fromkeys(map(repr, values), 1)
     assert rows(lake, "rejects") == []
 
 
@@ -102,18 +98,14 @@ def test_rule_14_flat_writes_beyond_the_split_are_5m(ingest: Ingest) -> None:
         key = f"msg_{number}"
         assert tokens(kept[key]) == (2, 10, w5, w1, 0), cases[number]
         assert raw[key]["cache_split_present"] is (split is not None), cases[number]
-        assert raw[key]["cache_write_flat_tokens"] == (None if flat is None else int(str(flat))), cases[
-            number
-        ]
+        assert raw[key]["cache_write_flat_tokens"] == (None if flat is None else int(str(flat))), cases[number]
     assert odd_fields(lake) == dict.fromkeys(range(12), 0)
 
 
 def test_rule_14_an_odd_part_of_the_split_leaves_the_rest_to_the_flat_count(ingest: Ingest) -> None:
     """A word for the 5m part is 0 and odd; of the flat 400, 100 are 1h and 300 are 5m."""
     split = {"ephemeral_5m_input_tokens": "lots", "ephemeral_1h_input_tokens": 100}
-    lake = ingest(
-        {FILE: jsonl(assistant(counts=usage(cache_creation_input_tokens=400, cache_creation=split)))}
-    )
+    lake = ingest({FILE: jsonl(assistant(counts=usage(cache_creation_input_tokens=400, cache_creation=split)))})
     assert tokens(one(lake)) == (2, 10, 300, 100, 0)
     assert one(lake, "files")["odd_fields"] == 1
 

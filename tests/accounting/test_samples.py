@@ -55,11 +55,7 @@ def test_requests_are_those_of_the_answer(lake: Lake, quirk: str) -> None:
         hits = [
             row
             for row in left
-            if all(
-                in_words(row[name]) == value
-                for name, value in wanted.items()
-                if (name, value) != ("key", None)
-            )
+            if all(in_words(row[name]) == value for name, value in wanted.items() if (name, value) != ("key", None))
         ]
         assert hits, (wanted, left)
         left.remove(hits[0])
@@ -75,9 +71,7 @@ def test_files_rejects_and_odd_fields_are_those_of_the_answer(lake: Lake, quirk:
     assert sorted(Path(path).relative_to(logs).as_posix() for path in files) == sorted(
         answer["files"] + answer["refused"]
     )
-    refused = [
-        Path(path).relative_to(logs).as_posix() for path, row in files.items() if row["kind"] == "stream-json"
-    ]
+    refused = [Path(path).relative_to(logs).as_posix() for path, row in files.items() if row["kind"] == "stream-json"]
     assert refused == answer["refused"]
     assert sum(row["records"] for row in files.values()) == answer["records"]
     assert sum(row["odd_fields"] for row in files.values()) == answer["odd_fields"]
@@ -106,9 +100,7 @@ def test_prompts_tool_calls_texts_and_events_are_those_of_the_answer(lake: Lake,
     assert len(texts) == answer.get("texts", len(texts))
     said = {row["key"]: row["text"] for row in texts}
     assert {key: said[key] for key in answer.get("text_of", {})} == answer.get("text_of", {})
-    events = Counter(
-        f"{row['type']}/{row['subtype'] or ''}" for row in rows(lake, "events") if of(quirk, row)
-    )
+    events = Counter(f"{row['type']}/{row['subtype'] or ''}" for row in rows(lake, "events") if of(quirk, row))
     assert {kind: events[kind] for kind in answer.get("events", {})} == answer.get("events", {})
 
 
@@ -129,7 +121,6 @@ def test_days_in_new_york_follow_the_change_of_the_clock(lake: Lake) -> None:
     """The sample daylight-saving, by local day."""
     wanted = ANSWERS["quirks"]["daylight-saving"]["days_in_new_york"]
     found = {
-        row["by"]: row["requests"]
-        for row in lake.run("cache/overhead", by="day", tz="America/New_York").to_pylist()
+        row["by"]: row["requests"] for row in lake.run("cache/overhead", by="day", tz="America/New_York").to_pylist()
     }
     assert {day: found[day] for day in wanted} == wanted

@@ -122,9 +122,7 @@ def tool_use(call: str, name: str = "Bash", **arguments: object) -> Record:
     return {"type": "tool_use", "id": call, "name": name, "input": arguments}
 
 
-def tool_result(
-    call: str, outcome: object = None, time: str = "09:01", error: bool = False, **more: Any
-) -> Record:
+def tool_result(call: str, outcome: object = None, time: str = "09:01", error: bool = False, **more: Any) -> Record:
     """A user record that holds the result of a tool call."""
     block = {"tool_use_id": call, "type": "tool_result", "content": "done", "is_error": error}
     record = user([block], time, uuid=f"uuid-result-{call}-{time}", **more)

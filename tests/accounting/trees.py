@@ -34,10 +34,9 @@ TIMES = (
     "2026-05-01T09:30:00.250Z",
     "2026-05-02T07:00:00.000Z",
 )
-LATE = ("2026-06-01T00:00:00.000Z", "2026-06-02T00:00:00.000Z")
-"""Progress rows are later than all others, so that no reading of "the earliest row" is taken for granted."""
+NAMES = {"msg_1": "2.1.39", "msg_2": "2.1.120", "msg_3": "2.1.96", "msg_p": "2.1.39", None: "2.1.97"}
+"""Message ids, and the version that writes all rows of each."""
 
-NAMES = ("msg_1", "msg_2", "msg_3", None)
 OUTPUTS = (0, 1, 10, 11, 240)
 COUNTS = (0, 7, 5000, "35", -2, 1.5, "x", None)
 SAID = (
@@ -82,7 +81,8 @@ def records(draw: st.DrawFn, number: int) -> Record:
     """One record; its uuid and tool ids come from its number, so that only copies share them."""
     uuid, session = f"uuid-{number}", draw(st.sampled_from(SESSIONS))
     time = draw(st.sampled_from((*TIMES, *TIMES, None)))
-    version = draw(st.sampled_from(("2.1.39", "2.1.120")))
+    name = draw(st.sampled_from(tuple(NAMES)))
+    version = NAMES[name]
     kind = draw(st.sampled_from(("usage",) * 5 + ("user", "result", "progress", "synthetic", "bare", "hook")))
     shared: dict[str, Any] = {"uuid": uuid, "session": session, "version": version}
     if kind == "user":
@@ -92,16 +92,11 @@ def records(draw: st.DrawFn, number: int) -> Record:
         block = {"type": "tool_result", "tool_use_id": f"toolu_{call}", "content": "done"}
         return user([block], time, toolUseResult={"query": "tides", "searchCount": call % 3}, **shared)
     if kind == "progress":
-        block = tool_use(f"toolu_{number}", "Read", file_path="/a")
+        block = tool_use(f"read_{number}", "Read", file_path="/a")
         counts = usage(draw(st.sampled_from(OUTPUTS)), w1=draw(st.sampled_from((0, 40))))
-        name = draw(st.sampled_from(("msg_1", "msg_p")))
-        inner: dict[str, Any] = {
-            "uuid": f"inner-{number}",
-            "content": [block],
-            "session": session,
-            "version": version,
-        }
-        return agent_progress(name, counts, draw(st.sampled_from(LATE)), **inner)
+        known = draw(st.sampled_from(("msg_p", "msg_q")))
+        inner: dict[str, Any] = {"uuid": f"inner-{number}", "content": [block], "session": session}
+        return agent_progress(known, counts, draw(st.sampled_from(TIMES)), **inner)
     if kind == "bare":
         title = {"type": "summary", "summary": "At the harbour", "leafUuid": uuid}
         return draw(st.sampled_from((title, {"type": "mode", "mode": "normal", "sessionId": session})))
@@ -119,8 +114,10 @@ def records(draw: st.DrawFn, number: int) -> Record:
     if kind == "synthetic":
         zero = usage(0, fresh=0)
         return assistant(f"id-{number}", zero, time, model="<synthetic>", content=content, **shared)
+    if name == "msg_p":
+        shared |= {"isSidechain": True, "agentId": "a1b2c3d"}
     record = assistant(
-        draw(st.sampled_from(NAMES)),
+        name,
         draw(usages()),
         time,
         stop=draw(st.sampled_from((None, "end_turn"))),
@@ -140,16 +137,17 @@ def physical(draw: st.DrawFn, listed: list[Record]) -> bytes:
     for record in listed:
         raw = line(record)
         accident = draw(st.sampled_from(("none",) * 12 + ACCIDENTS))
-        if accident == "joined":
-            data += raw
-            continue
-        if accident == "spliced":
-            data += raw[: draw(st.integers(1, len(raw) - 1))]
-            continue
-        if accident == "cut":
-            raw = raw[: draw(st.integers(1, len(raw) - 1))]
-        elif accident in DAMAGE:
-            raw = DAMAGE[accident](raw)
+        if not data or data.endswith(b"\n"):
+            if accident == "joined":
+                data += raw
+                continue
+            if accident == "spliced":
+                data += raw[: draw(st.integers(1, len(raw) - 1))]
+                continue
+            if accident == "cut":
+                raw = raw[: draw(st.integers(1, len(raw) - 1))]
+            elif accident in DAMAGE:
+                raw = DAMAGE[accident](raw)
         data += raw + b"\n"
     if not data.endswith(b"\n"):
         data += b'{"type":"summary","summary":"The end","leafUuid":"leaf"}\n'

@@ -91,7 +91,7 @@ owners as (
 ),
 places as (
   -- A copy is stamped anew with its own place: the owner's copy tells where the request was made.
-  select key, cwd, git_branch, host, agent_id, is_sidechain, prompt_id, entrypoint, version
+  select key, cwd, git_branch, host
   from usage join (
     select shared.row_number as rowid from shared join owners using (key, session_id)
     qualify row_number() over (
@@ -104,20 +104,14 @@ select
   case when places.key is null then kept.cwd else places.cwd end as project,
   case when places.key is null then kept.git_branch else places.git_branch end as git_branch,
   case when places.key is null then kept.host else places.host end as host,
-  'claude-code' as agent,
-  case when places.key is null then kept.version else places.version end as version,
-  case when places.key is null then kept.entrypoint else places.entrypoint end as entrypoint,
-  model, origin,
-  case when places.key is null then kept.is_sidechain else places.is_sidechain end as is_sidechain,
-  case when places.key is null then kept.agent_id else places.agent_id end as agent_id,
-  case when places.key is null then kept.prompt_id else places.prompt_id end as prompt_id,
+  'claude-code' as agent, version, entrypoint, model, origin, is_sidechain, agent_id, prompt_id,
   input_tokens, output_tokens, cache_write_5m_tokens, cache_write_1h_tokens, cache_read_tokens,
   bounded(input_tokens::hugeint + cache_write_5m_tokens + cache_write_1h_tokens + cache_read_tokens)
     as context_tokens,
   coalesce(nullif(web_searches, 0), searches, 0) as web_searches,
   service_tier, speed, inference_geo, effort, coalesce(stop_reason, any_stop_reason) as stop_reason,
   -- Between 2.1.0 and 2.1.96 the streaming placeholder of at most 10 tokens was often never replaced (rule 16).
-  any_stop_reason is null or coalesce(version_number(kept.version) < 2001097 and most_output_tokens <= 10, false)
+  any_stop_reason is null or coalesce(version_number(version) < 2001097 and most_output_tokens <= 10, false)
     as output_is_partial,
   n_rows, n_sessions, sums.text_chars, sums.thinking_chars, sums.tool_calls, cost_logged,
   file_id, "offset"

@@ -17,7 +17,12 @@ PARSED = ("assistants", "others", "second_look")
 """The relations that parsing fills; sources/claude.py says what their columns are."""
 
 
-_LINES = "select * from assistant_lines union all select * from other_lines"
+_LINES_AS_LOGGED = "select * from assistant_lines union all select * from other_lines"
+_LINES_REPAIRED = (
+    f'select * from ({_LINES_AS_LOGGED}) anti join suspects using ("row")'
+    " union all by name select * exclude (as_assistant) from repaired"
+)
+_Line = tuple[int, int, int, int, str, bool, str]  # as in _lines_table
 
 
 class Parser:
@@ -43,7 +48,8 @@ class Parser:
         as_assistant = con.execute(claude.LOOKS_LIKE_ASSISTANT).fetchnumpy()["as_assistant"]
         con.register("assistant_lines", batch.to_arrow(as_assistant))
         con.register("other_lines", batch.to_arrow(~as_assistant))
-        con.execute(f"create or replace temp view lines as {_LINES}")
+        self._suspects, self._repaired = [], []
+        con.execute(f"create or replace temp view lines as {_LINES_AS_LOGGED}")
         self._set("assistants", self._query(claude.assistants("assistant_lines")))
         self._set("others", self._query(claude.others("other_lines")))
         self._parse_misjudged()
@@ -57,6 +63,9 @@ class Parser:
         for name in ("heads", "assistant_lines", "other_lines"):
             con.unregister(name)
 
+    # Of the batch at hand: the parsed tables, the rows that were doubted, and what was made of their lines.
+    _suspects: list[int]
+    _repaired: list[_Line]
     _tables: dict[str, pa.Table]
 
     def _query(self, query: str) -> pa.Table:
@@ -106,7 +115,8 @@ class Parser:
         suspects: list[tuple[int, bool]] = con.execute(" union ".join(f"({query})" for query in suspicions)).fetchall()
         if not suspects:
             return False
-        repaired: list[tuple[int, int, int, int, str, bool, str]] = []
+        rows = [row for row, _ in suspects]
+        repaired: list[_Line] = []
         for row, refused in suspects:
             file_id, line = int(batch.file_ids[row]), int(batch.line_numbers[row])
             recovered, lost = salvage(batch.line(row), file_id, line, int(batch.offsets[row]), refused)
@@ -120,12 +130,13 @@ class Parser:
             ("assistants", claude.assistants, "as_assistant"),
             ("others", claude.others, "not as_assistant"),
         ):
-            self._remove(name, [row for row, _ in suspects])
+            self._remove(name, rows)
             self._append(name, parse(f"repaired where {side}"))
-        con.execute(
-            f"create or replace temp view lines as {_LINES}"
-            " union all by name select * exclude (as_assistant) from repaired"
-        )
+        self._suspects += rows
+        self._repaired += repaired
+        con.register("suspects", _rows_table(self._suspects))
+        con.register("repaired", _lines_table(self._repaired))
+        con.execute(f"create or replace temp view lines as {_LINES_REPAIRED}")
         self._reject_unreadable()
         return True
 
@@ -152,7 +163,7 @@ def _rows_table(rows: list[int]) -> pa.Table:
     return pa.table({"row": pa.array(rows, pa.int32())})
 
 
-def _lines_table(repaired: list[tuple[int, int, int, int, str, bool, str]]) -> pa.Table:
+def _lines_table(repaired: list[_Line]) -> pa.Table:
     import pyarrow as pa
 
     file_ids, lines, offsets, odd, flaws, sides, raw = zip(*repaired, strict=True) if repaired else ([],) * 7

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SEGMENT_BYTES = 1 << 29
 """Bytes of transcripts whose rows are held before they are merged into the lake."""
 
-_MEMORY_LIMIT = "4GB"  # of the engine; beyond it rows are spilled to the staging folder
+_MEMORY_LIMIT = "400MB"  # of the engine; beyond it rows are spilled to the staging folder
 
 
 def ingest(

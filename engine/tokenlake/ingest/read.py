@@ -132,13 +132,11 @@ class _Filling:
     starts: list[int] = field(default_factory=list)
     file_ids: list[int] = field(default_factory=list)
     offsets: list[int] = field(default_factory=list)
-    first_lines: list[int] = field(default_factory=list)
 
-    def add_segment(self, file_id: int, offset: int, first_line: int, start: int) -> None:
+    def add_segment(self, file_id: int, offset: int, start: int) -> None:
         self.starts.append(start)
         self.file_ids.append(file_id)
         self.offsets.append(offset)
-        self.first_lines.append(first_line)
 
 
 class Reader:
@@ -222,7 +220,7 @@ class Reader:
                     yield batch
                     fresh = _Filling(self._free.get())
                     batch.buffer, batch.fill = fresh.buffer, 0
-                    batch.starts, batch.file_ids, batch.offsets, batch.first_lines = [], [], [], []
+                    batch.starts, batch.file_ids, batch.offsets = [], [], []
                     batch.buffer[:held] = rest
                 elif held >= MAX_LINE_BYTES:
                     position, held = self._skip_line(source, task, position, held, batch)
@@ -253,9 +251,8 @@ class Reader:
 
     def _take(self, batch: _Filling, task: Task, progress: Progress, end: int) -> None:
         """Takes the lines from batch.fill up to `end` into the batch."""
-        batch.add_segment(task.file_id, progress.ingested_bytes, progress.lines + 1, batch.fill)
+        batch.add_segment(task.file_id, progress.ingested_bytes, batch.fill)
         progress.ingested_bytes += end - batch.fill
-        progress.lines += batch.buffer.count(b"\n", batch.fill, end)
 
     def _take_last(self, batch: _Filling, task: Task, progress: Progress, held: int) -> None:
         """Takes a last line without newline if it is a whole record, else leaves it pending (accounting rule 3)."""
@@ -309,7 +306,12 @@ class Reader:
         starts[1:] = ends[:-1]
         segment_starts = np.array(batch.starts, dtype=np.int64)
         segment = np.searchsorted(segment_starts, starts, side="right") - 1
-        first_row = np.searchsorted(starts, segment_starts)
+        first_rows = np.searchsorted(starts, segment_starts)
+        first_lines = np.zeros_like(first_rows)
+        for number, lines in enumerate(np.diff(first_rows, append=len(ends))):
+            progress = self.progress[batch.file_ids[number]]
+            first_lines[number] = progress.lines + 1
+            progress.lines += int(lines)
         buffer = batch.buffer
 
         def release() -> None:
@@ -324,9 +326,7 @@ class Reader:
             ends=ends,
             file_ids=np.array(batch.file_ids, dtype=np.int64)[segment],
             offsets=np.array(batch.offsets, dtype=np.int64)[segment] + starts - segment_starts[segment],
-            line_numbers=np.array(batch.first_lines, dtype=np.int64)[segment]
-            + np.arange(len(ends))
-            - first_row[segment],
+            line_numbers=(first_lines - first_rows)[segment] + np.arange(len(ends)),
             release=release,
         )
 
