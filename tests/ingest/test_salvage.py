@@ -124,6 +124,13 @@ def test_what_python_cannot_hold_is_rejected_and_the_next_record_is_found(value:
     assert in_short(broken + B)[0] == [(len(broken), "b")]
 
 
+def test_a_stray_quote_does_not_hide_the_record_behind_it() -> None:
+    """`"{"` is a JSON string: taken for one, it would swallow the start of the record (rule 2)."""
+    records, rejects = in_short(b'"' + A + B)
+    assert records == [(1, "a"), (43, "b")]
+    assert [lost[:2] for lost in rejects] == [(0, 1)]
+
+
 # --- every byte is accounted for ----------------------------------------------------------------------------------
 
 NAMES = st.uuids(version=4).map(str)

@@ -103,6 +103,7 @@ class Merger:
                 done.result()
         self._replacing = False
         self.con.execute("delete from replaced")
+        self.con.execute("drop table new_tool_rows")
 
     def finish(self) -> None:
         """Makes the sessions table anew, once everything else is merged."""
@@ -146,6 +147,7 @@ class Merger:
         con.execute("create or replace temp table merged_rows as " + dedup.REQUESTS)
         self._put(con, REQUESTS, "select * from merged_rows", touched=known)
         self._append(con, USAGE_ROWS, f"select * from {new}")
+        _drop(con, "usage", "new_usage_rows", "merged_rows", "tool_results", "tool_uses", "searches")
 
     def _gather_searches(self, con: Connection) -> None:
         """Fills `searches` for the requests whose calls, or their results, are new."""
@@ -173,6 +175,7 @@ class Merger:
             con.execute(f"create or replace temp table new_{table.name} as {query}")
             if self._concerns(con, f"new_{table.name}"):
                 self._merge_copies(con, table)
+            _drop(con, f"new_{table.name}", "ranked", "copied", "merged_rows")
 
     def _concerns(self, con: Connection, new: str) -> bool:
         """Whether anything of a table may come out differently now."""
@@ -191,6 +194,7 @@ class Merger:
         con.execute("create or replace temp table merged_rows as " + dedup.TOOL_CALLS)
         self._put(con, TOOL_CALLS, "select * from merged_rows", touched=known)
         self._append(con, TOOL_ROWS, "select * from new_tool_rows")
+        _drop(con, "merged_rows")
 
     def _merge_copies(self, con: Connection, table: Table) -> None:
         copies = COPIES[table.name]
@@ -295,3 +299,9 @@ class Merger:
 
 def _any(con: Connection, relation: str) -> bool:
     return bool(con.execute(f"select 1 from {relation} limit 1").fetchall())
+
+
+def _drop(con: Connection, *tables: str) -> None:
+    """Gives back the memory of temporary tables."""
+    for table in tables:
+        con.execute(f"drop table if exists {table}")

@@ -22,10 +22,10 @@ from tokenlake.store.catalog import Snapshot
 if TYPE_CHECKING:
     import duckdb
 
-SEGMENT_BYTES = 1 << 29
+SEGMENT_BYTES = 384 << 20
 """Bytes of transcripts whose rows are held before they are merged into the lake."""
 
-_MEMORY_LIMIT = "400MB"  # of the engine; beyond it rows are spilled to the staging folder
+_MEMORY_LIMIT = "700MB"  # of the engine; beyond it rows are spilled to the staging folder
 
 
 def ingest(

@@ -19,7 +19,7 @@ from tokenlake.ingest.transcript import Task, is_archive, open_transcript
 if TYPE_CHECKING:
     import pyarrow as pa
 
-BATCH_BYTES = 64 << 20
+BATCH_BYTES = 48 << 20
 """Bytes of one batch: what memory depends on."""
 
 MAX_LINE_BYTES = 256 << 20

@@ -246,6 +246,9 @@ class Ingestion:
         self.merger.merge()
         con.execute(_FILE_STATS)
         con.execute(_RESUME)
+        for connection in (con, *self.merger.cursors):
+            for name in PARSED:
+                connection.unregister(name)
         for parser in self.parsers:
             parser.clear()
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tokenlake.schema import Table
+from tokenlake.schema import Table, arrow_schema
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow as pa
 
 UNKNOWN_MONTH = "unknown"
 """The partition of rows that have no time at all."""
 
 _ROW_GROUP_ROWS = 122_880
+_NEVER_ALIKE = frozenset(
+    ("key", "id", "message_id", "request_id", "uuid", "tool_use_id", "text", "detail", "target", "raw", "head")
+    + ("ts", "last_ts", "result_ts", "offset", "line")
+)
 _SMALL_FILE_BYTES = 4 << 20
 _MANY_SMALL_FILES = 8
 
@@ -44,25 +49,40 @@ def month(table: Table) -> str:
 def write(con: duckdb.DuckDBPyConnection, table: Table, query: str, folder: Path, tag: str) -> list[Path]:
     """Writes the rows of `query` below `folder`, sorted, one file a month; returns the files.
 
-    A monthly table lies in `<table>/month=YYYY-MM/<tag>-N.parquet`, any other in `<table>/<tag>-N.parquet`.
+    A monthly table lies in `<table>/month=YYYY-MM/<tag>.parquet`, any other in `<table>/<tag>.parquet`. The meaning
+    and unit of each column go into the file with its schema.
     """
+    import pyarrow.parquet as pq
+
     names = ", ".join(f'"{name}"' for name in table.names)
     order = ", ".join(f'"{name}"' for name in table.order)
-    target = folder / table.name
-    target.mkdir(parents=True, exist_ok=True)
-    options = f"format parquet, compression zstd, row_group_size {_ROW_GROUP_ROWS}"
-    if table.monthly:
-        con.execute(
-            f"copy (select {names}, {month(table)} as month from ({query}) order by month, {order})"
-            f" to {quoted(str(target))}"
-            f" ({options}, partition_by (month), filename_pattern '{tag}-{{i}}', overwrite_or_ignore)"
+    months = month(table) if table.monthly else "''"
+    rows = con.sql(f"select {names}, {months} as month from ({query}) order by month, {order}").to_arrow_table()
+    # Ids differ from row to row: looking for a dictionary of them would be in vain.
+    repetitive = [column.name for column in table.columns if column.name not in _NEVER_ALIKE]
+    paths = []
+    for name, part in _by_month(rows) if table.monthly else [("", rows)]:
+        path = folder / table.name / (f"month={name}" if table.monthly else "") / f"{tag}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(
+            part.drop_columns("month").cast(arrow_schema(table)),
+            path,
+            compression="zstd",
+            row_group_size=_ROW_GROUP_ROWS,
+            use_dictionary=repetitive,
         )
-    else:
-        con.execute(
-            f"copy (select {names} from ({query}) order by {order})"
-            f" to {quoted(str(target / f'{tag}-0.parquet'))} ({options})"
-        )
-    return sorted(path for path in target.rglob(f"{tag}-*.parquet"))
+        paths.append(path)
+    return paths
+
+
+def _by_month(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+    """The rows of each month, of a table sorted by its column `month`."""
+    import pyarrow.compute as pc
+
+    start = 0
+    for month_rows in pc.value_counts(rows["month"]).to_pylist():
+        yield month_rows["values"], rows.slice(start, month_rows["counts"])
+        start += month_rows["counts"]
 
 
 def small_files(paths: Iterable[str], months: Iterable[str]) -> list[str]:
