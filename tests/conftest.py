@@ -23,7 +23,7 @@ _quiet: dict[str, Any] = {
     "database": None,
     "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large],
 }
-settings.register_profile("quick", max_examples=12, derandomize=True, phases=(Phase.explicit, Phase.generate), **_quiet)
+settings.register_profile("quick", max_examples=10, derandomize=True, phases=(Phase.explicit, Phase.generate), **_quiet)
 settings.register_profile("deep", max_examples=200, **_quiet)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from accounting import ccusage
 from accounting.lakes import TOKENS, rows, total
 
 if TYPE_CHECKING:
     from tokenlake.lake import Lake
 
 PUBLISHED = {"requests": "n"} | dict(zip(TOKENS, ("i", "o", "w5", "w1", "r"), strict=True))
-CCUSAGE = {
-    "input_tokens": "inputTokens",
-    "output_tokens": "outputTokens",
-    "cache_write_tokens": "cacheCreationTokens",
-    "cache_read_tokens": "cacheReadTokens",
-}
 
 
 @pytest.fixture(scope="module")
@@ -95,24 +87,9 @@ def test_every_request_is_that_of_the_reference(lake: Lake, real_logs: Path) -> 
     assert {row["tool_use_id"] for row in rows(lake, "tool_calls")} == reference.tool_calls
 
 
-@pytest.fixture(scope="module")
-def ccusage_days(real_logs: Path) -> list[dict[str, Any]]:
-    """What `ccusage claude daily` says; skips where the program is not installed."""
-    program = os.environ.get("CCUSAGE_BIN") or shutil.which("ccusage")
-    if not program:
-        pytest.skip("ccusage is neither named by CCUSAGE_BIN nor on the PATH")
-    command = [program, "claude", "daily", "--json", "--offline", "-m", "calculate", "-z", "UTC"]
-    environment = {**os.environ, "CLAUDE_CONFIG_DIR": str(real_logs), "TZ": "UTC"}
-    output = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
-    days: list[dict[str, Any]] = json.loads(output)["daily"]
-    return days
-
-
-def test_days_equal_ccusage(lake: Lake, ccusage_days: list[dict[str, Any]]) -> None:
-    """Day by day and kind by kind."""
-    found = {}
-    for row in lake.run("cache/overhead", by="day", tz="UTC").to_pylist():
-        writes = row["cache_write_5m_tokens"] + row["cache_write_1h_tokens"]
-        found[row["by"]] = {name: row.get(name, writes) for name in CCUSAGE}
-    said = {day["date"]: {name: day[word] for name, word in CCUSAGE.items()} for day in ccusage_days}
-    assert found == said
+@pytest.mark.parametrize("dedup", ["max", "ccusage"])
+def test_days_equal_ccusage(lake: Lake, real_logs: Path, dedup: str) -> None:
+    """Day by day and kind by kind, by our rules and by its own."""
+    said = ccusage.daily(real_logs)
+    found = lake.run("cache/overhead", by="day", tz="UTC", dedup=dedup).to_pylist()
+    assert ccusage.as_ccusage(found) == said

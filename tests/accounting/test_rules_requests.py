@@ -292,6 +292,7 @@ def test_rule_11_a_copied_history_is_counted_once_and_by_one_session(ingest: Ing
         "msg_2": (S1, 2, 2),
         "msg_3": (S2, 1, 1),
     }
+    assert {row["project"] for row in requests(lake).values() if row["session_id"] == S1} == {"/home/ada/harbour"}
     assert [(row["text"], row["session_id"]) for row in rows(lake, "prompts", "ts")] == [
         ("Begin.", S1),
         ("Go on.", S2),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from accounting import ccusage
 from accounting.lakes import TOKENS, Row, rows, total
 
 if TYPE_CHECKING:
@@ -124,3 +125,16 @@ def test_days_in_new_york_follow_the_change_of_the_clock(lake: Lake) -> None:
         row["by"]: row["requests"] for row in lake.run("cache/overhead", by="day", tz="America/New_York").to_pylist()
     }
     assert {day: found[day] for day in wanted} == wanted
+
+
+def test_the_ccusage_mode_equals_ccusage(lake: Lake) -> None:
+    """On every quirk, but for the two whose point is a file that ccusage reads and we skip (rule 6)."""
+    said = ccusage.daily(DATA / "logs")
+    found = ccusage.as_ccusage(lake.run("cache/overhead", by="day", tz="UTC", dedup="ccusage").to_pylist())
+    skipped = {
+        row["ts"][:10]
+        for quirk in ("skipped-files", "subagent-folder")
+        for row in ANSWERS["quirks"][quirk]["request_rows"]
+    }
+    days = (said.keys() | found.keys()) - skipped
+    assert {day: found.get(day) for day in days} == {day: said.get(day) for day in days}

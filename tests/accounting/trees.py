@@ -192,5 +192,7 @@ def trees(draw: st.DrawFn) -> Tree:
 
 
 def fork(record: Record, session: str | None) -> Record:
-    """The record as a fork writes it, or a plain copy of it."""
-    return record if session is None or "sessionId" not in record else {**record, "sessionId": session}
+    """The record as a fork writes it, in a directory of its own, or a plain copy of it."""
+    if session is None or "sessionId" not in record:
+        return record
+    return {**record, "sessionId": session, **({"cwd": "/home/ada/worktree"} if "cwd" in record else {})}

@@ -131,7 +131,10 @@ def test_file_ids_are_the_same_on_every_run_and_differ_by_host_and_path() -> Non
 def test_a_root_may_be_a_single_transcript(tmp_path: Path) -> None:
     make(tmp_path, "-p/a.jsonl", "-p/b.jsonl", "-p/c.txt")
     assert below(tmp_path, discover([tmp_path / "-p" / "a.jsonl"], "h")) == ["-p/a.jsonl"]
-    assert below(tmp_path, discover([tmp_path / "-p" / "a.jsonl", tmp_path / "-p"], "h")) == ["-p/a.jsonl", "-p/b.jsonl"]
+    assert below(tmp_path, discover([tmp_path / "-p" / "a.jsonl", tmp_path / "-p"], "h")) == [
+        "-p/a.jsonl",
+        "-p/b.jsonl",
+    ]
     assert below(tmp_path, discover([tmp_path / "-p" / "c.txt"], "h")) == []
 
 

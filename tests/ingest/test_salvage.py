@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 
@@ -19,7 +20,7 @@ def record(name: str, **more: object) -> bytes:
     return json.dumps({"type": "user", "uuid": name, "sessionId": "s", **more}, separators=(",", ":")).encode()
 
 
-A, B, C = record("a"), record("b"), record("c", text="{\"type\":1}")
+A, B, C = record("a"), record("b"), record("c", text='{"type":1}')
 assert (len(A), len(B)) == (42, 42)
 
 
@@ -166,7 +167,7 @@ def test_every_byte_is_in_a_record_in_a_reject_or_blank(pieces: list[tuple[str, 
     raw = b"".join(piece for _, piece in pieces)
     records, rejects = salvage(raw, FILE, LINE, OFFSET)
     found = spans(raw, records, rejects)
-    assert all(before[1] <= after[0] for before, after in zip(found, found[1:], strict=False))
+    assert all(before[1] <= after[0] for before, after in itertools.pairwise(found))
     left = bytearray(raw)
     for start, end in found:
         left[start:end] = b" " * (end - start)

@@ -44,7 +44,9 @@ def contents(root: Path) -> dict[str, bytes]:
 # --- what a folder is ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("prepare", [lambda root: root.rmdir(), lambda root: None, lambda root: (root / ".lock").touch()])
+@pytest.mark.parametrize(
+    "prepare", [lambda root: root.rmdir(), lambda root: None, lambda root: (root / ".lock").touch()]
+)
 def test_a_missing_or_empty_folder_is_a_lake_without_rows(root: Path, prepare) -> None:
     prepare(root)
     assert catalog.read(root) == Snapshot(root, 0, {})
@@ -136,9 +138,9 @@ def test_a_ledger_that_is_missing_or_damaged_is_named(root: Path, transcripts: P
         (root / LEDGER).write_bytes(damage)
     catalog.publish(Snapshot(root, 1, {"files": (LEDGER,)}))
     before = contents(root)
-    with pytest.raises(LakeDamagedError, match="000001-0.parquet"):
+    with pytest.raises(LakeDamagedError, match=r"000001-0\.parquet"):
         Lake(root).refresh([transcripts], host="h")
-    with pytest.raises(LakeDamagedError, match="000001-0.parquet"):
+    with pytest.raises(LakeDamagedError, match=r"000001-0\.parquet"):
         Lake(root).sql("select * from files")
     assert contents(root) == before
 

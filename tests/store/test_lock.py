@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -105,11 +105,8 @@ def test_a_full_disk_is_no_unforeseen_error_and_lets_go_of_the_lock(
 
     with monkeypatch.context() as patched:
         patched.setattr(Path, "write_text", full)
-        try:
-            with lock.writer(root):
-                pass
-        except LakeError as error:
-            assert "No space left on device" in str(error)
+        with suppress(LakeError), lock.writer(root):
+            pass
     with lock.writer(root, wait_s=0):
         pass
 

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from accounting.transcripts import assistant, jsonl, usage
 
+from tokenlake.lake import Lake
 from tokenlake.schema import TABLES, Column, Table
 from tokenlake.store import partitions
 
@@ -41,18 +42,20 @@ def keys(path: Path) -> list[str]:
 
 def test_a_monthly_table_lies_in_a_folder_a_utc_month_sorted(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     written = partitions.write(con, TIDES, f"select n, ts, key {ROWS}", tmp_path, "000007-1")
-    assert {str(path.relative_to(tmp_path)): keys(path) for path in written} == {
-        "tides/month=2026-04/000007-1-0.parquet": ["b", "c"],
-        "tides/month=2026-05/000007-1-0.parquet": ["a", "d"],
-        "tides/month=unknown/000007-1-0.parquet": ["z"],
+    assert {str(path.parent.relative_to(tmp_path)): keys(path) for path in written} == {
+        "tides/month=2026-04": ["b", "c"],
+        "tides/month=2026-05": ["a", "d"],
+        "tides/month=unknown": ["z"],
     }
+    assert all(path.match("000007-1*.parquet") for path in written)
     assert pq.read_schema(written[0]).names == ["key", "ts", "n"]
 
 
 def test_another_table_lies_in_one_file_sorted(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     folder = tmp_path / "it's a [folder]"
     (written,) = partitions.write(con, HARBOURS, f"select key, ts, n {ROWS}", folder, "000007")
-    assert written == folder / "harbours" / "000007-0.parquet"
+    assert written.parent == folder / "harbours"
+    assert written.match("000007*.parquet")
     assert keys(written) == ["a", "b", "c", "d", "z"]
 
 
@@ -107,37 +110,54 @@ def files(folder: Path, count: int, size: int = 100, name: str = "f") -> list[st
     return [str(path) for path in paths]
 
 
-def test_eight_small_files_of_a_month_are_worth_writing_together(tmp_path: Path) -> None:
-    seven = files(tmp_path / "month=2026-04", 7)
-    eight = files(tmp_path / "month=2026-05", 8)
-    assert partitions.small_files([*seven, *eight], ["2026-04", "2026-05"]) == eight
-    assert partitions.small_files([*seven, *eight], ["2026-04"]) == []
-    assert partitions.small_files([*seven, *eight], []) == []
+def test_many_small_files_of_a_month_are_worth_making_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partitions, "_SMALL_FILE_BYTES", 1000)
+    few = files(tmp_path / "month=2026-04", 7)
+    many = files(tmp_path / "month=2026-05", 8)
+    assert partitions.small_files([*few, *many]) == [many]
+    assert partitions.small_files([*few, *many[1:]]) == []
+    assert partitions.small_files([]) == []
+    # A month's new files lie elsewhere until they are published.
+    staged = files(tmp_path / ".staging" / "month=2026-04", 1, name="new")
+    assert partitions.small_files([*few, *staged, *many]) == [[*few, *staged], many]
 
 
-def test_files_of_four_mebibytes_are_left_alone(tmp_path: Path) -> None:
-    small = files(tmp_path / "month=2026-05", 8, (4 << 20) - 1)
-    large = files(tmp_path / "month=2026-05", 3, 4 << 20, "large")
-    assert partitions.small_files([*small, *large], ["2026-05"]) == small
-    assert partitions.small_files([*small[1:], *large], ["2026-05"]) == []
+def test_large_files_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partitions, "_SMALL_FILE_BYTES", 1000)
+    small = files(tmp_path / "month=2026-05", 8, 999)
+    large = files(tmp_path / "month=2026-05", 3, 1000, "large")
+    assert partitions.small_files([*small, *large]) == [small]
+    assert partitions.small_files([*small[1:], *large]) == []
 
 
-def test_many_small_ingests_leave_few_files(ingest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(partitions, "_MANY_SMALL_FILES", 3)
-    most: Counter[str] = Counter()
-    for n in range(1, 6):
-        lake = ingest({f"-p/{n}.jsonl": jsonl(assistant(f"msg_{n}", usage(n), f"09:0{n}"))})
-        for table, names in lake.snapshot().files.items():
-            most[table] = max(most[table], len(names))
-    # Three small files are met by the fourth ingest, which writes one in their place.
-    assert {name: most[name] for name in ("requests", "usage_rows", "texts")} == {
-        "requests": 3,
-        "usage_rows": 3,
-        "texts": 3,
-    }
-    assert max(most.values()) == 3
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, Counter[str]]:
+    """A lake after five small ingests, of which three make many files; the most files that a table had after one."""
+    folder = tmp_path_factory.mktemp("grown")
+    lake, most = Lake(folder / "lake"), Counter[str]()
+    (folder / "logs").mkdir()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(partitions, "_MANY_SMALL_FILES", 3)
+        for n in range(1, 6):
+            (folder / "logs" / f"{n}.jsonl").write_bytes(jsonl(assistant(f"msg_{n}", usage(n), f"09:0{n}")))
+            lake.refresh([folder / "logs"], host="h", keep_raw=True)
+            for table, names in lake.snapshot().files.items():
+                most[table] = max(most[table], len(names))
+    return lake, most
+
+
+def test_many_small_ingests_leave_few_files(grown: tuple[Lake, Counter[str]]) -> None:
+    lake, most = grown
+    assert {"requests", "usage_rows", "texts"} <= most.keys()
+    assert {table: count for table, count in most.items() if count > 3 and table != "records"} == {}
     assert lake.sql("select count(*) as n, sum(output_tokens)::bigint as output from requests").to_pylist() == [
         {"n": 5, "output": 1 + 2 + 3 + 4 + 5}
     ]
     on_disk = {str(path.relative_to(lake.path)) for path in lake.path.rglob("*.parquet")}
     assert on_disk == {name for names in lake.snapshot().files.values() for name in names}
+
+
+def test_many_small_ingests_leave_few_files_of_kept_records(grown: tuple[Lake, Counter[str]]) -> None:
+    lake, most = grown
+    assert lake.sql("select count(*) as n from records").to_pylist() == [{"n": 5}]
+    assert most["records"] <= 3

@@ -7,6 +7,7 @@ these keys anywhere in the lake. So any order and batching of ingests gives the 
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
@@ -75,7 +76,7 @@ class Merger:
         self.staging = staging
         self.tag = tag
         self.cursors = [con.cursor(), con.cursor()]
-        self._segment = 0
+        self._numbers = itertools.count()
         self._replacing = bool(replaced)
         self._lock = threading.Lock()
         con.execute(claude.MACROS)
@@ -89,7 +90,6 @@ class Merger:
 
     def merge(self) -> None:
         """Merges what was parsed since the last call."""
-        self._segment += 1
         self._merge_session_files()
         self.con.execute(f"create or replace view said as {claude.SAID}")
         self.con.execute(f"create or replace view results as {claude.RESULTS}")
@@ -271,24 +271,20 @@ class Merger:
         """Writes `query` and what survives of the data files `hit`, which leave the snapshot."""
         if not hit and not _any(con, f"({query})"):
             return
-        small: list[str] = []
-        if table.monthly and self._knows(table):
-            months = con.execute(f"select distinct {partitions.month(table)} from ({query})").fetchall()
-            paths = [path for path in self.snapshot.paths(table.name) if path not in hit]
-            small = partitions.small_files(paths, [month for (month,) in months])
-        rows = query
-        if hit:
-            rows += f" union all by name select * from {partitions.relation(table, hit)} {survivors}"
-        if small:
-            rows += f" union all by name select * from {partitions.relation(table, small)}"
-        self._write(con, table, rows, [*hit, *small])
+        self._write(con, table, query, [])
+        # A few files at a time: what is rewritten may be much more than what is new.
+        for paths in partitions.groups(hit):
+            self._write(con, table, f"select * from {partitions.relation(table, paths)} {survivors}", paths)
+        # Each merge adds a file to a month: many small ones are made one, a month at a time.
+        for paths in partitions.small_files(self.snapshot.paths(table.name)) if table.monthly else ():
+            self._write(con, table, f"select * from {partitions.relation(table, paths)}", paths)
 
     def _replace_whole(self, con: Connection, table: Table, query: str) -> None:
         self._write(con, table, query, self.snapshot.paths(table.name))
 
     def _write(self, con: Connection, table: Table, query: str, removed: list[str]) -> None:
         root = self.snapshot.root
-        written = partitions.write(con, table, query, self.staging, f"{self.tag}-{self._segment}")
+        written = partitions.write(con, table, query, self.staging, f"{self.tag}-{next(self._numbers)}")
         with self._lock:
             self.snapshot = self.snapshot.changed(
                 table.name,

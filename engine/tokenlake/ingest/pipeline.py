@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SEGMENT_BYTES = 384 << 20
 """Bytes of transcripts whose rows are held before they are merged into the lake."""
 
-_MEMORY_LIMIT = "700MB"  # of the engine; beyond it rows are spilled to the staging folder
+_MEMORY_LIMIT = "2GB"  # of the engine: a safety net; segments keep far below it
 
 
 def ingest(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import queue
 import threading
@@ -19,13 +20,15 @@ from tokenlake.ingest.transcript import Task, is_archive, open_transcript
 if TYPE_CHECKING:
     import pyarrow as pa
 
-BATCH_BYTES = 48 << 20
+BATCH_BYTES = 32 << 20
 """Bytes of one batch: what memory depends on."""
 
 MAX_LINE_BYTES = 256 << 20
 """A longer line is not read but rejected whole."""
 
-_LINES_A_CHUNK = 2048  # how the JSON engine divides a batch among its threads
+# The JSON engine parses a chunk at a time, and takes several times a chunk's bytes to do so: chunks that fit the
+# processor's cache are fastest, and bound its memory.
+_CHUNK_BYTES = 1 << 19
 _SCAN_BYTES = 1 << 18  # newlines are looked for in pieces that stay in the processor's cache
 _BLANK = b" \t\r\n\0"
 _BOM = b"\xef\xbb\xbf"
@@ -95,7 +98,8 @@ class Batch:
                 "raw": self._views(starts[chosen], (self.ends - starts - 1)[chosen]),
             }
         )
-        return pa.Table.from_batches(table.to_batches(max_chunksize=_LINES_A_CHUNK), table.schema)
+        lengths = (self.ends - starts)[chosen]
+        return pa.Table.from_batches(_chunks(table.combine_chunks(), lengths), table.schema)
 
     def _starts(self) -> Integers:
         starts = np.zeros_like(self.ends)
@@ -121,6 +125,16 @@ class Batch:
         return pa.Array.from_buffers(
             pa.string_view(), len(starts), [None, pa.py_buffer(views), pa.py_buffer(self.buffer)]
         )
+
+
+def _chunks(table: pa.Table, lengths: Integers) -> list[pa.RecordBatch]:
+    """The rows of a table in pieces whose lines have about `_CHUNK_BYTES` together."""
+    if not table.num_rows:
+        return []
+    [batch] = table.to_batches()
+    chunk = np.cumsum(lengths) // _CHUNK_BYTES
+    bounds = [0, *(np.flatnonzero(np.diff(chunk)) + 1).tolist(), len(chunk)]
+    return [batch.slice(start, end - start) for start, end in itertools.pairwise(bounds)]
 
 
 @dataclass(slots=True)

@@ -18,11 +18,14 @@ UNKNOWN_MONTH = "unknown"
 
 _ROW_GROUP_ROWS = 122_880
 _NEVER_ALIKE = frozenset(
-    ("key", "id", "message_id", "request_id", "uuid", "tool_use_id", "text", "detail", "target", "raw", "head")
-    + ("ts", "last_ts", "result_ts", "offset", "line")
+    [
+        *("key", "id", "message_id", "request_id", "uuid", "tool_use_id", "text", "detail", "target", "raw", "head"),
+        *("ts", "last_ts", "result_ts", "offset", "line"),
+    ]
 )
-_SMALL_FILE_BYTES = 4 << 20
+_SMALL_FILE_BYTES = 1 << 20
 _MANY_SMALL_FILES = 8
+_GROUP_BYTES = 4 << 20
 
 
 def relation(table: Table, paths: Sequence[str], *, filename: bool = False) -> str:
@@ -85,12 +88,24 @@ def _by_month(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
         start += month_rows["counts"]
 
 
-def small_files(paths: Iterable[str], months: Iterable[str]) -> list[str]:
-    """The small files of partitions that hold many of them: worth writing together with new rows."""
-    wanted = {f"month={month}" for month in months}
+def groups(paths: Iterable[str]) -> list[list[str]]:
+    """Data files in groups that are small enough to be rewritten at once; a large file is a group of its own."""
+    result: list[list[str]] = []
+    room = 0
+    for path in sorted(paths):
+        size = os.path.getsize(path)
+        if size > room:
+            result.append([])
+            room = _GROUP_BYTES
+        result[-1].append(path)
+        room -= size
+    return result
+
+
+def small_files(paths: Iterable[str]) -> list[list[str]]:
+    """Groups of small files, each of one month that holds many of them: worth being made one file."""
     by_folder: dict[str, list[str]] = {}
     for path in paths:
-        folder = os.path.dirname(path)
-        if os.path.basename(folder) in wanted and os.path.getsize(path) < _SMALL_FILE_BYTES:
-            by_folder.setdefault(folder, []).append(path)
-    return [path for group in by_folder.values() if len(group) >= _MANY_SMALL_FILES for path in group]
+        if os.path.getsize(path) < _SMALL_FILE_BYTES:
+            by_folder.setdefault(os.path.dirname(path).rpartition("month=")[2], []).append(path)
+    return [group for group in by_folder.values() if len(group) >= _MANY_SMALL_FILES]

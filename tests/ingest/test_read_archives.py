@@ -1,0 +1,69 @@
+"""Reading archives: the lines of what they hold, and what can be had of a damaged one."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from ingest.lines import lines_of, write
+
+from tokenlake.ingest.read import Reader
+
+
+def zstd(data: bytes) -> bytes:
+    return bytes(pa.Codec("zstd").compress(data, asbytes=True))
+
+
+PLAIN = b'{"a":1}\n\n' + b"x" * 50 + b'\n{"text":"' + b"y" * 300 + b'"}'
+ARCHIVES = {
+    "gz": (".jsonl.gz", gzip.compress(PLAIN)),
+    "gz in two members": (".jsonl.gz", gzip.compress(PLAIN[:20]) + gzip.compress(PLAIN[20:])),
+    "zst": (".jsonl.zst", zstd(PLAIN)),
+    "zst in two frames": (".jsonl.zst", zstd(PLAIN[:20]) + zstd(PLAIN[20:])),
+}
+
+
+@pytest.mark.parametrize("archive", ARCHIVES)
+@pytest.mark.parametrize("batch_bytes", [7, 1000])
+def test_an_archive_has_the_lines_of_what_it_holds(tmp_path: Path, archive: str, batch_bytes: int) -> None:
+    suffix, data = ARCHIVES[archive]
+    reader = Reader(write(tmp_path, [data], suffix), 1, batch_bytes)
+    assert lines_of(reader) == [
+        (0, 1, 0, b'{"a":1}'),
+        (0, 2, 8, b""),
+        (0, 3, 9, b"x" * 50),
+        (0, 4, 60, b'{"text":"' + b"y" * 300 + b'"}'),
+    ]
+    assert (reader.progress[0].ingested_bytes, reader.progress[0].pending_bytes) == (len(PLAIN), 0)
+
+
+def test_an_empty_archive_has_no_lines(tmp_path: Path) -> None:
+    for suffix, data in ((".jsonl.gz", b""), (".jsonl.gz", gzip.compress(b"")), (".jsonl.zst", zstd(b""))):
+        reader = Reader(write(tmp_path, [data], suffix), 1, 10)
+        assert lines_of(reader) == []
+        assert reader.progress[0].error is None
+
+
+@pytest.mark.parametrize("suffix", [".jsonl.gz", ".jsonl.zst"])
+def test_a_file_that_is_no_archive_says_so_and_the_others_are_read(tmp_path: Path, suffix: str) -> None:
+    (damaged,) = write(tmp_path, [b"no archive"], suffix)
+    fine = write(tmp_path, [b"", b"fine\n"])[1]
+    reader = Reader([damaged, fine], 1, 9)
+    assert lines_of(reader) == [(1, 1, 0, b"fine")]
+    assert (bool(reader.progress[0].error), reader.progress[0].ingested_bytes) == (True, 0)
+    assert reader.progress[1].error is None
+
+
+def test_an_archive_that_was_cut_off_keeps_what_was_read_of_it(tmp_path: Path) -> None:
+    lines = [hashlib.sha256(bytes([n])).hexdigest().encode() for n in range(200)]
+    data = gzip.compress(b"".join(line + b"\n" for line in lines))
+    reader = Reader(write(tmp_path, [data[: len(data) // 2]], ".jsonl.gz"), 1, 100)
+    found = lines_of(reader)
+    # Hexadecimal digits take half a byte each: half of the archive holds about a hundred lines.
+    assert 80 <= len(found) < 110
+    assert found == [(0, n + 1, 65 * n, lines[n]) for n in range(len(found))]
+    assert reader.progress[0].error
+    assert reader.progress[0].ingested_bytes == 65 * len(found)
