@@ -17,7 +17,7 @@ from tokenlake_cli.render import FORMATS, Output
 if TYPE_CHECKING:
     from tokenlake.query.result import Meta
 
-FOLDER = click.Path(path_type=Path)
+FOLDER = click.Path(path_type=Path, readable=False)
 
 
 def lake_option() -> click.Option:

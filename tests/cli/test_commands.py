@@ -29,17 +29,13 @@ def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[s
             yield from commands(found, (*path, name))
 
 
-@pytest.mark.parametrize(
-    "path", [(), *commands(main.tokenlake)], ids=lambda path: " ".join(path) or "tokenlake"
-)
+@pytest.mark.parametrize("path", [(), *commands(main.tokenlake)], ids=lambda path: " ".join(path) or "tokenlake")
 def test_every_command_has_help_with_an_example(run, path: tuple[str, ...]) -> None:
     ran = run(*path, "--help")
     assert ran.code == 0
     assert ran.err == ""
     _, _, example = ran.out.partition("Example:\n")
-    assert (
-        shlex.split(example.strip().split("\n")[0])[: len(path) + 1] == ["tokenlake", *path] or len(path) < 2
-    )
+    assert shlex.split(example.strip().split("\n")[0])[: len(path) + 1] == ["tokenlake", *path] or len(path) < 2
     assert example.strip().startswith("tokenlake ")
 
 
@@ -57,9 +53,7 @@ def test_parameters_are_typed_options(run) -> None:
 
 
 def test_options_reach_the_query(report) -> None:
-    ran = report(
-        "cost", "daily", "--by-model", "--host", "server", "--tz", "Europe/Berlin", "--format", "json"
-    )
+    ran = report("cost", "daily", "--by-model", "--host", "server", "--tz", "Europe/Berlin", "--format", "json")
     assert [(row["day"], row["model"], row["requests"]) for row in json.loads(ran.out)] == [
         ("2026-03-29", "claude-sonnet-4-5-20250929", 1),
         ("2026-03-30", "claude-sonnet-4-5-20250929", 1),
@@ -90,9 +84,7 @@ def test_sql_from_argument_file_and_stdin(report, lake, tmp_path: Path) -> None:
     text = "select count(*) as n from requests"
     assert json.loads(report("sql", text, "--format", "json").out) == json.loads(expected)
     (tmp_path / "q.sql").write_text(text)
-    assert json.loads(report("sql", "-f", str(tmp_path / "q.sql"), "--format", "json").out) == json.loads(
-        expected
-    )
+    assert json.loads(report("sql", "-f", str(tmp_path / "q.sql"), "--format", "json").out) == json.loads(expected)
     piped = subprocess.run(
         [*COMMAND, "sql", "-", "--no-refresh", "--lake", str(lake.root), "--format", "json"],
         input=text,
@@ -112,10 +104,7 @@ def test_sql_sees_the_filters(report) -> None:
 
 
 def test_a_filter_without_effect_is_said(report) -> None:
-    assert (
-        "--model, --host has no effect here"
-        in report("sql", "select 1", "--host", "server", "--model", "x").err
-    )
+    assert "--model, --host has no effect here" in report("sql", "select 1", "--host", "server", "--model", "x").err
     assert "--project has no effect here: lake/rejects" in report("lake", "rejects", "--project", "x").err
 
 
@@ -157,9 +146,7 @@ def test_a_folder_that_is_no_lake(run, tmp_path: Path) -> None:
     assert ran.code == ExitCode.LAKE
 
 
-def test_what_is_unforeseen_is_one_line_unless_debug_is_asked(
-    run, lake, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_unforeseen_is_one_line_unless_debug_is_asked(run, lake, monkeypatch: pytest.MonkeyPatch) -> None:
     from tokenlake_cli import lakes
 
     def fails(*_: object) -> None:

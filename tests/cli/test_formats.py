@@ -69,9 +69,7 @@ def test_json_is_a_list_of_objects_with_exact_numbers(report) -> None:
     assert first["text"] == HARD_TEXT
     assert (first["nan"], first["list"], first["struct"]) == (None, [1, None], {"a": 'x"y', "b": 1.5})
     assert set(second.values()) == {None}
-    assert (
-        '"int128": 170141183460469231731687303715884105727, "money": 1234.500000000, "ratio": 0.1,' in ran.out
-    )
+    assert '"int128": 170141183460469231731687303715884105727, "money": 1234.500000000, "ratio": 0.1,' in ran.out
     assert '"instant": "2026-03-29T12:00:00.100Z", "wall": "2026-03-29T12:00:00.000001"' in ran.out
 
 
@@ -101,9 +99,7 @@ def test_markdown_is_one_line_a_row(report) -> None:
     lines = report("sql", SQL, "--format", "markdown").out.split("\n")
     assert len(lines) == 5
     assert lines[1] == "| ---: | ---: | ---: | ---: | ---: |" + " --- |" * 9
-    assert lines[2].startswith(
-        "| 9007199254740993 | 170141183460469231731687303715884105727 | 1234.500000000 | 0.1 |"
-    )
+    assert lines[2].startswith("| 9007199254740993 | 170141183460469231731687303715884105727 | 1234.500000000 | 0.1 |")
     assert 'it\'s \\| "quoted", &lt;b>\\n\\x1b\\[31m' in lines[2]
     assert lines[3] == "|  |" + "  |" * 13
 
@@ -123,16 +119,12 @@ def test_parquet_and_arrow_keep_the_types(report, tmp_path: Path) -> None:
 
 
 def test_parquet_says_what_it_cannot_hold(report, tmp_path: Path) -> None:
-    ran = report(
-        "sql", "select interval 1 day as span", "--format", "parquet", "--output", str(tmp_path / "x")
-    )
+    ran = report("sql", "select interval 1 day as span", "--format", "parquet", "--output", str(tmp_path / "x"))
     assert ran.code == 2
     assert "parquet cannot hold this result" in ran.err
 
 
-@pytest.mark.parametrize(
-    "name", ["cache overhead --by day", "cost daily --by-model", "lake coverage", "lake days"]
-)
+@pytest.mark.parametrize("name", ["cache overhead --by day", "cost daily --by-model", "lake coverage", "lake days"])
 def test_table_and_csv_agree_cell_for_cell(report, name: str) -> None:
     """Grouping and rounding taken back, the table holds the values of the csv, in their places."""
     asked = [*name.split(), "--tz", "Europe/Berlin"]

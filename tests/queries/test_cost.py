@@ -44,9 +44,7 @@ def test_daily_follows_the_zone(lake: Snapshot) -> None:
 
 
 def test_daily_by_model_puts_the_larger_first(lake: Snapshot) -> None:
-    found = [
-        row[:3] for row in rows(lake, "cost/daily", by_model=True, since="2026-03-29", until="2026-03-29")
-    ]
+    found = [row[:3] for row in rows(lake, "cost/daily", by_model=True, since="2026-03-29", until="2026-03-29")]
     assert found == [(dt.date(2026, 3, 29), SONNET, 1), (dt.date(2026, 3, 29), OPUS, 1)]
 
 

@@ -51,9 +51,7 @@ def test_every_dedup_mode_has_its_total(real_lake: Snapshot, expected: dict[str,
     assert round(row["cache_token_share"], 6) == expected[dedup]["cache_share"]
 
 
-def test_ccusage_mode_has_the_tokens_that_ccusage_counts(
-    real_lake: Snapshot, expected: dict[str, Any]
-) -> None:
+def test_ccusage_mode_has_the_tokens_that_ccusage_counts(real_lake: Snapshot, expected: dict[str, Any]) -> None:
     """Its totals equal the default accounting here; `<synthetic>` rows, without tokens, count as requests."""
     (row,) = run(real_lake, "cache/overhead", {"dedup": "ccusage"}).to_pylist()
     theirs = kinds(expected["max"]) | {"n": expected["max"]["n"] + expected["synthetic"]}

@@ -39,9 +39,7 @@ def test_coverage_by_host(lake: Snapshot) -> None:
 
 
 def test_coverage_counts_a_host_whose_transcripts_hold_no_request(lakes: Any, tmp_path: Any) -> None:
-    lake = lakes.publish(
-        tmp_path / "lake", {"files": [lakes.transcript(1, "/logs/empty.jsonl", host="idle")]}
-    )
+    lake = lakes.publish(tmp_path / "lake", {"files": [lakes.transcript(1, "/logs/empty.jsonl", host="idle")]})
     (row,) = run(lake, "lake/coverage").to_pylist()
     assert (row["host"], row["files"], row["requests"], row["days"], row["first_ts"]) == (
         "idle",

@@ -29,9 +29,7 @@ def instant(text: str) -> dt.datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
-def write_table(
-    root: Path, name: str, rows: Iterable[Mapping[str, Any]], part: str = "a", **options: Any
-) -> str:
+def write_table(root: Path, name: str, rows: Iterable[Mapping[str, Any]], part: str = "a", **options: Any) -> str:
     """One Parquet file of a table, missing columns null; returns its name relative to the lake."""
     table = schema.BY_NAME[name]
     rows = [{**dict.fromkeys(table.names), **row} for row in rows]

@@ -85,9 +85,7 @@ def test_first_and_last_keep_the_facts_of_the_whole_request(logged: Snapshot) ->
         "select session_id, project, n_rows, n_sessions, output_is_partial, text_chars, file_id, "
         "context_tokens, stop_reason from selected where key = 'm1'"
     )
-    assert list(sql(logged, text, {"dedup": "first"}).rows()) == [
-        ("s1", "/home/ada/alpha", 4, 2, True, 80, 1, 1, None)
-    ]
+    assert list(sql(logged, text, {"dedup": "first"}).rows()) == [("s1", "/home/ada/alpha", 4, 2, True, 80, 1, 1, None)]
     assert list(sql(logged, text, {"dedup": "last"}).rows()) == [("s1", "/copy", 4, 2, True, 80, 2, 1, None)]
 
 
@@ -131,9 +129,7 @@ CCUSAGE: list[tuple[str, list[tuple[str | None, int, dict[str, Any]]], list[int]
 ]
 
 
-@pytest.mark.parametrize(
-    ("rows", "expected"), [case[1:] for case in CCUSAGE], ids=[case[0] for case in CCUSAGE]
-)
+@pytest.mark.parametrize(("rows", "expected"), [case[1:] for case in CCUSAGE], ids=[case[0] for case in CCUSAGE])
 def test_ccusage_mode_keeps_what_ccusage_keeps(
     lakes: Any, tmp_path: Path, rows: list[tuple[str | None, int, dict[str, Any]]], expected: list[int]
 ) -> None:
@@ -168,9 +164,7 @@ def test_ccusage_mode_counts_the_advisor_of_the_kept_row_only(lakes: Any, tmp_pa
         lakes.usage_row("m", at, out(20), 10),
         lakes.usage_row("m", at, out(2000), 10, **advisor),
     ]
-    lake = lakes.publish(
-        tmp_path / "lake", {"usage_rows": usage, "files": [lakes.transcript(1, "/logs/a.jsonl")]}
-    )
+    lake = lakes.publish(tmp_path / "lake", {"usage_rows": usage, "files": [lakes.transcript(1, "/logs/a.jsonl")]})
     assert [tokens for _, tokens in counted(lake, "ccusage")] == [20, 2000]
 
 

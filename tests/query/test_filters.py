@@ -52,9 +52,7 @@ def test_a_midnight_that_clocks_skip_begins_the_day_after_the_gap() -> None:
     assert read_since("2025-09-07", "America/Santiago", NOW) == utc("2025-09-07T04:00")
 
 
-@pytest.mark.parametrize(
-    "text", ["yesterday", "2026-13-01", "2026-02-30", "20261301", "7", "d7", "", "999999w"]
-)
+@pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "2026-02-30", "20261301", "7", "d7", "", "999999w"])
 def test_other_texts_are_refused(text: str) -> None:
     with pytest.raises(UsageError, match=r"since: .*is not a date"):
         read_since(text, "UTC", NOW)

@@ -34,9 +34,7 @@ def test_parameters_are_bound_never_interpolated(lake: Snapshot, folder: Path) -
 
 
 def test_now_and_the_filters_are_parameters_of_every_query(lake: Snapshot, folder: Path) -> None:
-    (folder / "common.sql").write_text(
-        "-- C\nselect $now as now, $since as since, $until as until, $host as host"
-    )
+    (folder / "common.sql").write_text("-- C\nselect $now as now, $since as since, $until as until, $host as host")
     (row,) = run(lake, "common", {"now": "2026-03-30T12:00:00", "since": "1d", "host": "h"}).to_pylist()
     assert row == {
         "now": dt.datetime(2026, 3, 30, 12, tzinfo=dt.UTC),
@@ -122,9 +120,7 @@ def test_the_last_statement_answers(lake: Snapshot, text: str, rows: list[tuple[
     assert list(sql(lake, text).rows()) == rows
 
 
-@pytest.mark.parametrize(
-    "text", ["describe requests", "explain select 1", "summarize select 1 as x", "show tables"]
-)
+@pytest.mark.parametrize("text", ["describe requests", "explain select 1", "summarize select 1 as x", "show tables"])
 def test_statements_about_statements_have_results(lake: Snapshot, text: str) -> None:
     assert len(sql(lake, text)) > 0
 

@@ -83,9 +83,7 @@ def test_a_header_declares_title_help_parameters_and_examples(folder: Path) -> N
         ("-- T\nselect 1\nfrom where", 3, "syntax error"),
     ],
 )
-def test_a_broken_file_is_refused_with_file_line_and_reason(
-    folder: Path, text: str, line: int, reason: str
-) -> None:
+def test_a_broken_file_is_refused_with_file_line_and_reason(folder: Path, text: str, line: int, reason: str) -> None:
     path = folder / "mine" / "broken.sql"
     path.write_text(text)
     with pytest.raises(QueryError) as caught:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from tokenlake.store import catalog
@@ -38,7 +39,8 @@ def commit(snapshot: Snapshot, staging: Path) -> Snapshot:
         catalog.sync_folder(folder)
     published = Snapshot(root, snapshot.commit, files)
     catalog.publish(published)
-    clean(published)
+    with suppress(OSError):  # it is done; what lies about does no harm
+        clean(published)
     return published
 
 
@@ -48,10 +50,11 @@ def clean(snapshot: Snapshot) -> None:
     shutil.rmtree(root / STAGING_NAME, ignore_errors=True)
     (root / catalog.CATALOG_NAME).with_suffix(".json.new").unlink(missing_ok=True)
     wanted = {name for names in snapshot.files.values() for name in names}
-    for table in snapshot.files:
-        for path in (root / table).rglob("*.parquet"):
-            if str(path.relative_to(root)) not in wanted:
-                path.unlink(missing_ok=True)
+    for folder in root.iterdir() if root.is_dir() else ():
+        if catalog.is_table(folder.name):
+            for path in folder.rglob("*.parquet"):
+                if str(path.relative_to(root)) not in wanted:
+                    path.unlink(missing_ok=True)
 
 
 def _make_folders(root: Path, folder: Path) -> list[Path]:

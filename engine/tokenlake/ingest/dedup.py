@@ -27,7 +27,7 @@ select key, sum(searches)::bigint as searches
 from (
   select tool_use_id, any_value(uses.key) as key, max(results.search_count) as searches
   from tool_results results join tool_uses uses using (tool_use_id)
-  where results.search_count > 0
+  where results.search_count > 0 and uses.name = 'WebSearch'
   group by tool_use_id
 )
 group by key

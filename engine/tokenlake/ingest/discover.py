@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,11 @@ class FoundFile:
     kind: str
     size: int
     mtime_ns: int
+
+    @property
+    def shown_path(self) -> str:
+        """The path as text: bytes of a name that are no UTF-8 become U+FFFD."""
+        return self.path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,8 @@ def discover(roots: Sequence[str | os.PathLike[str]] | None, host: str) -> Disco
             kind = claude.kind_of(Path(path.removeprefix(root)) if path != root else Path(path))
             if kind is not None and path not in files:
                 files[path] = FoundFile(file_id(host, path), path, kind, stat.st_size, stat.st_mtime_ns)
+    if not files:
+        warnings.append(f"{', '.join(real)}: no transcripts there")
     return Discovery(tuple(real), tuple(files[path] for path in sorted(files)), tuple(warnings))
 
 
@@ -112,6 +120,8 @@ def _walk(root: str, roots: list[str], warnings: list[str]) -> Iterator[tuple[st
         folder = folders.pop()
         try:
             entries = list(os.scandir(folder))
+        except FileNotFoundError:  # removed since its own folder was listed
+            continue
         except OSError as error:
             warnings.append(f"{folder}: {error.strerror or error}; its transcripts were not read")
             continue
@@ -123,4 +133,5 @@ def _walk(root: str, roots: list[str], warnings: list[str]) -> Iterator[tuple[st
             elif entry.is_dir():
                 folders.append(entry.path)
             elif entry.name.endswith(claude.SUFFIXES) and entry.is_file():
-                yield entry.path, entry.stat()
+                with suppress(FileNotFoundError):  # removed since the folder was listed
+                    yield entry.path, entry.stat()

@@ -31,7 +31,7 @@ from tokenlake.schema import (
 )
 from tokenlake.sources import claude
 from tokenlake.store import partitions
-from tokenlake.store.catalog import Snapshot
+from tokenlake.store.catalog import COPIES_PREFIX, Snapshot
 
 if TYPE_CHECKING:
     import duckdb
@@ -47,7 +47,9 @@ select session_id, file_id, any_value(host) as host, min(first_ts) as first_ts, 
 from parts group by session_id, file_id
 """
 
-COPIES = {table.name: replace(table, name=f"copies_{table.name}", id=None) for table in (PROMPTS, TEXTS, EVENTS)}
+COPIES = {
+    table.name: replace(table, name=f"{COPIES_PREFIX}{table.name}", id=None) for table in (PROMPTS, TEXTS, EVENTS)
+}
 """Where further copies of a record are kept, in case the kept one is rewritten away."""
 
 _COPIED = ((TEXTS, claude.TEXTS), (PROMPTS, claude.PROMPTS), (EVENTS, claude.EVENTS))
@@ -105,8 +107,11 @@ class Merger:
         self.con.execute("delete from replaced")
         self.con.execute("drop table new_tool_rows")
 
-    def finish(self) -> None:
-        """Makes the sessions table anew, once everything else is merged."""
+    def finish(self, raw_files: list[Path]) -> None:
+        """Adds the files of kept records and makes the sessions table anew, once everything else is merged."""
+        root = self.snapshot.root
+        self.snapshot = self.snapshot.changed(RECORDS.name, [], [str(path.relative_to(root)) for path in raw_files])
+        self._compact(self.con, RECORDS)
         for view, table in (("session_parts", SESSION_FILES), ("all_requests", REQUESTS), ("all_prompts", PROMPTS)):
             self.con.execute(f"create or replace temp view {view} as select * from {self._live(table)}")
         self._replace_whole(self.con, SESSIONS, dedup.SESSIONS)
@@ -275,8 +280,11 @@ class Merger:
         # A few files at a time: what is rewritten may be much more than what is new.
         for paths in partitions.groups(hit):
             self._write(con, table, f"select * from {partitions.relation(table, paths)} {survivors}", paths)
-        # Each merge adds a file to a month: many small ones are made one, a month at a time.
-        for paths in partitions.small_files(self.snapshot.paths(table.name)) if table.monthly else ():
+        self._compact(con, table)
+
+    def _compact(self, con: Connection, table: Table) -> None:
+        """Makes many small data files one, a month at a time: each merge adds one."""
+        for paths in partitions.small_files(self.snapshot.paths(table.name)):
             self._write(con, table, f"select * from {partitions.relation(table, paths)}", paths)
 
     def _replace_whole(self, con: Connection, table: Table, query: str) -> None:

@@ -6,6 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -104,9 +105,9 @@ def _write(
 
     from tokenlake.ingest.segment import Ingestion
 
-    clean(snapshot)
     staging = snapshot.root / STAGING_NAME
     try:
+        clean(snapshot)
         staging.mkdir(mode=0o700)
         con.execute(f"set memory_limit = '{_MEMORY_LIMIT}'")
         con.execute("set temp_directory = ?", [str(staging / "spill")])
@@ -118,7 +119,8 @@ def _write(
         ingestion.write_ledger(now)
         published = commit(ingestion.snapshot, staging)
     except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
-        clean(snapshot)
+        with suppress(OSError):
+            clean(snapshot)  # nothing was published: publishing is the last that can fail
         raise LakeError(
             f"{snapshot.root}: cannot be written: {_first_line(error)}; the lake is as it was before"
         ) from error

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tokenlake.ingest.discover import Discovery, FoundFile, is_below
-from tokenlake.ingest.transcript import Task, ends_a_line, fingerprint, is_archive, open_transcript
+from tokenlake.ingest.transcript import FINGERPRINT_BYTES, Task, ends_a_line, fingerprint, is_archive, open_transcript
 from tokenlake.sources import claude
 from tokenlake.store.ledger import REFUSED_KINDS, Entry
 
@@ -71,9 +71,9 @@ def _plan_file(file: FoundFile, entry: Entry | None, result: Plan) -> None:
         first_line = entry.lines + ends_a_line(file.path, entry.ingested_bytes)
         result.tasks.append(Task(file.file_id, file.path, file.size, entry.ingested_bytes, first_line))
     else:
+        _plan_whole(file, result)  # first: a file that cannot be opened keeps its rows
         if entry.ingested_bytes:
             result.replaced.add(file.file_id)
-        _plan_whole(file, result)
 
 
 def _plan_whole(file: FoundFile, result: Plan) -> None:
@@ -87,6 +87,8 @@ def _plan_whole(file: FoundFile, result: Plan) -> None:
 def _only_grew(file: FoundFile, entry: Entry) -> bool:
     if is_archive(file.path) or file.size < entry.ingested_bytes:
         return False
+    if file.size == entry.size and entry.ingested_bytes > FINGERPRINT_BYTES:
+        return False  # touched, or edited where the fingerprint does not look
     if fingerprint(file.path, entry.ingested_bytes) != entry.prefix_hash:
         return False
     return ends_a_line(file.path, entry.ingested_bytes) or _rest_of_line_is_blank(file.path, entry.ingested_bytes)

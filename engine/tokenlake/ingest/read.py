@@ -233,6 +233,8 @@ class Reader:
                     rest = bytes(memoryview(batch.buffer)[batch.fill : batch.fill + held])
                     yield batch
                     fresh = _Filling(self._free.get())
+                    if held >= len(fresh.buffer):  # a giant line is still being read
+                        fresh.buffer = bytearray(held + 1)
                     batch.buffer, batch.fill = fresh.buffer, 0
                     batch.starts, batch.file_ids, batch.offsets = [], [], []
                     batch.buffer[:held] = rest
@@ -246,8 +248,8 @@ class Reader:
                 continue
             if limit is not None:
                 room = min(room, limit - position)
-            got = _read_into(source, batch.buffer, batch.fill + held, room) if room else 0
-            if not got:
+            got = _read_into(source, batch.buffer, batch.fill + held, room) if room > 0 else 0
+            if not got and searched >= held:
                 break
             self.bytes_read += got
             position += got

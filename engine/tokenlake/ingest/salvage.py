@@ -72,6 +72,12 @@ def salvage(
         found, end, problem = _decode(text, begin)
         if found:
             value = _parse(clean[begin:end])
+            resume = None if isinstance(value, dict) else _resume_point(clean, text, begin)
+            if resume is not None and resume < end and text[begin] != "[":
+                # A stray quote makes a string of what is the start of a record.
+                reject(begin, resume, "cut off by the next record")
+                start = resume
+                continue
             if isinstance(value, dict):
                 at = position_of(begin) if records or rejects else 0
                 records.append(_recovered(value, clean[begin:end], offset + at, flaw, refused))

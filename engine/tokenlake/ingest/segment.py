@@ -133,10 +133,7 @@ class Ingestion:
             self._merge_segment()
             if complete:
                 break
-        root = self.snapshot.root
-        raw_files = [str(path.relative_to(root)) for path in self.raw_files]
-        self.merger.snapshot = self.snapshot.changed(RECORDS.name, [], raw_files)
-        self.merger.finish()
+        self.merger.finish(self.raw_files)
 
     def _parse_segment(self, batches: Iterator[Batch], tell: Callable[[], None]) -> bool:
         """Parses batches, one parser a thread, until the segment is full; whether there are no more."""
@@ -213,6 +210,11 @@ class Ingestion:
             for file_id, progress in self.reader.progress.items()
             if progress.error
         ]
+        warnings += [
+            f"{found[file_id].path}: empty, nothing to read"
+            for file_id, progress in self.reader.progress.items()
+            if not (progress.ingested_bytes or progress.pending_bytes or progress.error)
+        ]
         progress = self.reader.progress.values()
         first_lines = {task.file_id: task.first_line for task in self.todo.tasks}
         return IngestSummary(
@@ -233,6 +235,11 @@ class Ingestion:
         import pyarrow as pa
 
         con = self.con
+        # A file that could not be read after all keeps its earlier rows.
+        failed = {i for i, progress in self.reader.progress.items() if progress.error and not progress.ingested_bytes}
+        con.register("failed", _ids(failed))
+        con.execute("delete from replaced where file_id in (select file_id from failed)")
+        con.unregister("failed")
         if not self.parsers[0].parsed[PARSED[0]]:
             self.parsers[0].add(Batch.empty())
         for name in PARSED:
@@ -266,7 +273,7 @@ class Ingestion:
             pa.table(
                 {
                     "file_id": pa.array(list(found), pa.int64()),
-                    "path": pa.array([file.path for file in found.values()], pa.string()),
+                    "path": pa.array([file.shown_path for file in found.values()], pa.string()),
                 }
             ),
         )
@@ -302,7 +309,7 @@ class Ingestion:
         found = self.todo.found
         rows = [
             {
-                "file": found[reject.file_id].path,
+                "file": found[reject.file_id].shown_path,
                 "line": reject.line,
                 "offset": reject.offset,
                 "bytes": reject.length,
@@ -327,12 +334,12 @@ class Ingestion:
             rows.append(
                 {
                     "file_id": file_id,
-                    "path": file.path,
+                    "path": file.shown_path,
                     "kind": file.kind,
                     # A file that failed looks changed to the next ingest.
                     "size": progress.ingested_bytes if progress.error else file.size,
                     "mtime_ns": 0 if progress.error else file.mtime_ns,
-                    "prefix_hash": fingerprint(file.path, progress.ingested_bytes),
+                    "prefix_hash": _fingerprint(file.path, progress.ingested_bytes),
                     "ingested_bytes": progress.ingested_bytes,
                     "pending_bytes": progress.pending_bytes,
                     "lines": progress.lines,
@@ -344,7 +351,7 @@ class Ingestion:
             rows.append(
                 {
                     "file_id": file_id,
-                    "path": file.path,
+                    "path": file.shown_path,
                     "kind": "stream-json",
                     "size": file.size,
                     "mtime_ns": file.mtime_ns,
@@ -378,6 +385,14 @@ class Ingestion:
             ]
         )
         return pa.Table.from_pylist([{**row, "host": self.host} for row in rows], schema=schema)
+
+
+def _fingerprint(path: str, ingested_bytes: int) -> str:
+    """The fingerprint of a transcript; empty where it vanished while it was read."""
+    try:
+        return fingerprint(path, ingested_bytes)
+    except OSError:
+        return ""
 
 
 def _ids(file_ids: set[int]) -> Any:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 _WINDOW_BYTES = 4096
+FINGERPRINT_BYTES = 2 * _WINDOW_BYTES
+"""How many bytes of a file its fingerprint is made of, at the most."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,10 +65,11 @@ def looks_like_record(value: object) -> bool:
 # are looked at a second time.
 
 _USAGE = {
-    "input_tokens": "VARCHAR",
-    "output_tokens": "VARCHAR",
-    "cache_creation_input_tokens": "VARCHAR",
-    "cache_read_input_tokens": "VARCHAR",
+    # As JSON, a count that was written as text keeps its quotes.
+    "input_tokens": "JSON",
+    "output_tokens": "JSON",
+    "cache_creation_input_tokens": "JSON",
+    "cache_read_input_tokens": "JSON",
     "cache_creation": "JSON",
     "service_tier": "VARCHAR",
     "speed": "VARCHAR",
@@ -276,7 +277,7 @@ def _clear_counts(owner: dict[str, Any], names: tuple[str, ...]) -> int:
 
 MACROS = """
 create or replace macro token_count(x) as
-  case when regexp_full_match(x, '[0-9]{1,19}') then try_cast(x as bigint) end;
+  case when regexp_full_match(x, '"?[0-9]{1,19}"?') then try_cast(trim(x, '"') as bigint) end;
 -- Absurd counts are counted as far as the type goes.
 create or replace macro bounded(x) as least(x, 9223372036854775807)::bigint;
 create or replace macro not_a_count(x) as x is not null and token_count(x) is null;
@@ -591,6 +592,8 @@ logged as (
       when salvaged <> 'checked' then salvaged
       when not has_usage_bytes then 'usage not written as "usage":{{'
       when has_null_field then 'null field'
+      when starts_with(input_tokens, '"') or starts_with(output_tokens, '"') or starts_with(cache_write_flat, '"')
+        or starts_with(cache_read_tokens, '"') then 'count written as text'
       when not regexp_full_match(coalesce(version, '0.0.0'), '[0-9]+[.][0-9]+[.][0-9]+.*') then 'version'
       when timestamp is null then 'no time'
       when not regexp_matches(timestamp, '(Z|[+-][0-9]{{2}}:?[0-9]{{2}})$') then 'time without zone'

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tokenlake.errors import LakeDamagedError, LakeError, LakeVersionError
-from tokenlake.schema import SCHEMA_VERSION
+from tokenlake.schema import BY_NAME, SCHEMA_VERSION
 
 CATALOG_NAME = "tokenlake.json"
+
+COPIES_PREFIX = "copies_"
+"""What the tables are called that keep further copies of the records of another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +51,18 @@ def read(root: Path) -> Snapshot:
     """
     path = root / CATALOG_NAME
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        if root.is_file() or (root.is_dir() and any(not p.name.startswith(".") for p in root.iterdir())):
+        content = json.loads(path.read_bytes())
+        version = int(content["schema_version"])
+    except (FileNotFoundError, NotADirectoryError):
+        if _holds_other_things(root):
             raise LakeError(
                 f"{root} is not a lake: it holds other things and no {CATALOG_NAME}; name another folder with --lake"
             ) from None
         return Snapshot(root)
     except OSError as error:
         raise LakeError(f"{path}: cannot be read: {error.strerror or error}; check its permissions") from None
-    try:
-        content = json.loads(text)
-        version, commit = int(content["schema_version"]), int(content["commit"])
-        files = {str(table): tuple(map(str, names)) for table, names in content["files"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise LakeDamagedError(
-            f"{path}: not a readable catalog ({error}); restore it from a backup, or ingest into a new --lake"
-        ) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, error) from None
     if version != SCHEMA_VERSION:
         remedy = (
             "install a newer tokenlake to read it"
@@ -73,7 +72,30 @@ def read(root: Path) -> Snapshot:
         raise LakeVersionError(
             f"{path}: the lake has schema version {version}, this tokenlake reads {SCHEMA_VERSION}; {remedy}"
         )
+    try:
+        commit = int(content["commit"])
+        files = {str(table): tuple(map(str, names)) for table, names in content["files"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _damaged(path, error) from None
     return Snapshot(root, commit, files)
+
+
+def _damaged(path: Path, error: Exception) -> LakeDamagedError:
+    return LakeDamagedError(
+        f"{path}: not a readable catalog ({error}); restore it from a backup, or ingest into a new --lake"
+    )
+
+
+def _holds_other_things(root: Path) -> bool:
+    """Whether `root` is something else than a new lake, or one whose first ingest did not end."""
+    if root.is_dir():
+        return any(not path.name.startswith((".", CATALOG_NAME)) and not is_table(path.name) for path in root.iterdir())
+    return root.exists() or any(parent.is_file() for parent in root.parents)
+
+
+def is_table(name: str) -> bool:
+    """Whether a folder of a lake is one of its tables."""
+    return name.removeprefix(COPIES_PREFIX) in BY_NAME
 
 
 def publish(snapshot: Snapshot) -> None:
@@ -90,7 +112,8 @@ def publish(snapshot: Snapshot) -> None:
         out.flush()
         os.fsync(out.fileno())
     os.replace(temporary, path)
-    sync_folder(snapshot.root)
+    with suppress(OSError):  # it is done; only how soon it is durable is at stake
+        sync_folder(snapshot.root)
 
 
 def sync_folder(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tokenlake.errors import LakeDamagedError
 from tokenlake.schema import FILES
 from tokenlake.store import partitions
 from tokenlake.store.catalog import Snapshot
@@ -33,11 +34,19 @@ class Entry:
 
 
 def load(con: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> dict[int, Entry]:
-    """Every transcript of the lake, by file_id."""
+    """Every transcript of the lake, by file_id. Raises LakeDamagedError where the ledger cannot be read."""
     if not snapshot.files.get(FILES.name):
         return {}
-    rows = con.execute(
-        "select file_id, path, host, kind, size, mtime_ns, prefix_hash, ingested_bytes, lines,"
-        f" departed_at is not null from {partitions.relation(FILES, snapshot.paths(FILES.name))}"
-    ).fetchall()
+    import duckdb
+
+    try:
+        rows = con.execute(
+            "select file_id, path, host, kind, size, mtime_ns, prefix_hash, ingested_bytes, lines,"
+            f" departed_at is not null from {partitions.relation(FILES, snapshot.paths(FILES.name))}"
+        ).fetchall()
+    except duckdb.Error as error:
+        raise LakeDamagedError(
+            f"{snapshot.root}: its ledger cannot be read ({str(error).splitlines()[0]});"
+            " restore it from a backup, or ingest into a new --lake"
+        ) from error
     return {row[0]: Entry(*row) for row in rows}

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tokenlake.errors import LakeError, LakeLockedError
@@ -39,10 +38,12 @@ def writer(root: Path, wait_s: float = 60.0, waiting: Callable[[str], None] | No
     except OSError as error:
         raise LakeError(f"{root}: cannot be written: {error.strerror or error}; name another --lake") from None
     try:
-        (root / _HOLDER_NAME).write_text(json.dumps({"pid": os.getpid(), "command": sys.argv[:1]}), encoding="utf-8")
+        with suppress(OSError):  # who holds it is only told
+            (root / _HOLDER_NAME).write_text(json.dumps({"pid": os.getpid()}), encoding="utf-8")
         yield
     finally:
-        (root / _HOLDER_NAME).unlink(missing_ok=True)
+        with suppress(OSError):
+            (root / _HOLDER_NAME).unlink(missing_ok=True)
         lock.release()
 
 

@@ -107,5 +107,5 @@ def small_files(paths: Iterable[str]) -> list[list[str]]:
     by_folder: dict[str, list[str]] = {}
     for path in paths:
         if os.path.getsize(path) < _SMALL_FILE_BYTES:
-            by_folder.setdefault(os.path.dirname(path).rpartition("month=")[2], []).append(path)
+            by_folder.setdefault(os.path.basename(os.path.dirname(path)), []).append(path)
     return [group for group in by_folder.values() if len(group) >= _MANY_SMALL_FILES]
