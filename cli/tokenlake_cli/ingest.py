@@ -18,8 +18,8 @@ def ingest(
     roots: tuple[Path, ...],
     lake: Path | None,
     host: str | None,
-    text: bool,
-    keep_raw: bool,
+    text: bool | None,
+    keep_raw: bool | None,
     jobs: int | None,
     format_: str,
 ) -> None:
@@ -76,8 +76,16 @@ command = click.Command(
         click.Option(
             ["--host"], metavar="NAME", help="Name of the machine whose logs these are [default: this one's]."
         ),
-        click.Option(["--text/--no-text"], default=True, help="Keep the text of prompts and answers, or leave it out."),
-        click.Option(["--keep-raw"], is_flag=True, help="Keep every record's bytes too."),
+        click.Option(
+            ["--text/--no-text"],
+            default=None,
+            help="Keep the text of prompts and answers, or leave it out; remembered by the lake [default: keep].",
+        ),
+        click.Option(
+            ["--keep-raw/--no-keep-raw"],
+            default=None,
+            help="Keep every record's bytes too, from now on; remembered by the lake [default: not].",
+        ),
         click.Option(
             ["--jobs"],
             type=click.IntRange(min=1),

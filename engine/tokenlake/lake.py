@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tokenlake.errors import UsageError
+from tokenlake.errors import LakeError, UsageError
 from tokenlake.store import catalog
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ class Lake:
 
     def snapshot(self) -> Snapshot:
         """The data files that make up the lake now. Raises LakeError for a folder that is no lake."""
+        if not catalog.exists(self.path) and not self.path.exists():
+            raise LakeError(f"there is no lake at {self.path}: refresh it first, or name another folder")
         return catalog.read(self.path)
 
     def refresh(
@@ -51,8 +53,8 @@ class Lake:
         roots: Sequence[str | os.PathLike[str]] | None = None,
         *,
         host: str | None = None,
-        keep_text: bool = True,
-        keep_raw: bool = False,
+        keep_text: bool | None = None,
+        keep_raw: bool | None = None,
         jobs: int | None = None,
         progress: Callable[[int, int], None] | None = None,
         waiting: Callable[[str], None] | None = None,
@@ -62,9 +64,10 @@ class Lake:
         """Reads what is new below `roots` (default: where agents keep their logs) into the lake.
 
         `host` names the machine the transcripts are from; `keep_text=False` leaves texts out; `keep_raw` keeps
-        every line as logged; `jobs` is the number of threads; `progress(bytes_done, bytes_total)` is called a few
-        times a second at most; `waiting(text)` when another process is writing; `now` is the time that departed
-        files are marked with. `totals=False` leaves the lake's totals out of the summary.
+        every line as logged; the lake remembers these two and `roots` for later calls. `jobs` is the number of
+        threads; `progress(bytes_done, bytes_total)` is called now and then; `waiting(text)` when another process
+        is writing; `now` is the time that departed files are marked with. `totals=False` leaves the lake's totals
+        out of the summary.
         Raises SourceError where there is nothing to read, LakeError where the lake cannot be written.
         """
         from tokenlake.ingest.pipeline import ingest

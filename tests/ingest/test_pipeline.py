@@ -133,9 +133,9 @@ def test_kept_records_are_the_lines_byte_for_byte(ingest, logs: Path) -> None:
         wanted.append({"line": number, "offset": offset, "raw": raw, "host": "h"})
         offset += len(raw) + 1
     assert found == [{"path": f"{logs}/projects/{name}", **row} for name in names for row in wanted]
-    # A tail is added; without the option nothing is, and nothing is taken away.
-    ingest({names[0]: plain + b'{"pending":1}\n'}, keep_raw=True)
-    ingest({names[0]: plain + b'{"pending":1}\n' + plain})
+    # A tail is added, the lake remembers; told otherwise nothing is added, and nothing is taken away.
+    ingest({names[0]: plain + b'{"pending":1}\n'})
+    ingest({names[0]: plain + b'{"pending":1}\n' + plain}, keep_raw=False)
     kept = lake.sql('select line, "offset", raw from records').to_pylist()
     assert len(kept) == 3 * len(lines) + 1
     assert {"line": 9, "offset": len(plain), "raw": b'{"pending":1}'} in kept

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from tokenlake.store import catalog
@@ -37,7 +38,7 @@ def commit(snapshot: Snapshot, staging: Path) -> Snapshot:
         files[table] = tuple(sorted(final))
     for folder in touched:
         catalog.sync_folder(folder)
-    published = Snapshot(root, snapshot.commit, files)
+    published = replace(snapshot, files=files)
     catalog.publish(published)
     with suppress(OSError):  # it is done; what lies about does no harm
         clean(published)

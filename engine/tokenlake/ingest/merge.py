@@ -70,7 +70,6 @@ class Merger:
         staging: Path,
         tag: str,
         host: str,
-        keep_text: bool,
         replaced: Collection[int] = (),
     ) -> None:
         self.con = con
@@ -88,7 +87,7 @@ class Merger:
             con.executemany("insert into replaced values (?)", [[file_id] for file_id in replaced])
         for cursor in (con, *self.cursors):
             cursor.execute("set variable host = ?", [host])
-            cursor.execute("set variable keep_text = ?", [keep_text])
+            cursor.execute("set variable keep_text = ?", [snapshot.settings.keep_text])
 
     def merge(self) -> None:
         """Merges what was parsed since the last call."""

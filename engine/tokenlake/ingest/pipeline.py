@@ -18,7 +18,7 @@ from tokenlake.ingest.discover import Discovery, discover
 from tokenlake.ingest.plan import Plan, plan
 from tokenlake.ingest.summary import IngestSummary
 from tokenlake.store import catalog, ledger, lock
-from tokenlake.store.catalog import Snapshot
+from tokenlake.store.catalog import Settings, Snapshot
 
 if TYPE_CHECKING:
     import duckdb
@@ -34,8 +34,8 @@ def ingest(
     roots: Sequence[str | os.PathLike[str]] | None = None,
     *,
     host: str | None = None,
-    keep_text: bool = True,
-    keep_raw: bool = False,
+    keep_text: bool | None = None,
+    keep_raw: bool | None = None,
     jobs: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     waiting: Callable[[str], None] | None = None,
@@ -45,7 +45,8 @@ def ingest(
     """Brings the lake at `root` up to date with the transcripts below `roots`.
 
     `host` names the machine that the transcripts are from (default: this one). `keep_text=False` leaves texts of
-    users and models out, `keep_raw` also keeps every line as logged. `jobs` is the number of threads. `progress`
+    users and models out, `keep_raw` also keeps every line as logged. What is None, and `roots`, is as an earlier
+    ingest of this lake was told, else the default. `jobs` is the number of threads. `progress`
     is told bytes done and bytes to do; `waiting`, who holds the lock. `totals=False` saves the sums over the lake.
     Raises SourceError (nothing to read), LakeError and its kin (the lake cannot be read, locked or written).
     """
@@ -53,8 +54,8 @@ def ingest(
 
     started = time.perf_counter()
     host = host or socket.gethostname()
-    discovery = discover(roots, host)
     snapshot = catalog.read(root)
+    discovery = discover(roots if roots is not None else _remembered(snapshot.settings, host), host)
     jobs = jobs or os.cpu_count() or 1
     con = duckdb.connect(config={"threads": jobs})
     todo = plan(discovery, ledger.load(con, snapshot), host)
@@ -66,9 +67,10 @@ def ingest(
             if latest.commit != snapshot.commit:  # another process was faster
                 snapshot = latest
                 todo = plan(discovery, ledger.load(con, snapshot), host)
-            summary, snapshot = _write(
-                con, snapshot, discovery, todo, host, keep_text, keep_raw, jobs, progress, now or datetime.now(UTC)
-            )
+            named = discovery.roots if roots is not None else ()
+            settings = _told(snapshot.settings, host, named, keep_text, keep_raw)
+            snapshot = replace(snapshot, settings=settings)
+            summary, snapshot = _write(con, snapshot, discovery, todo, host, jobs, progress, now or datetime.now(UTC))
     summary = replace(
         summary,
         files_unchanged=todo.unchanged,
@@ -80,6 +82,24 @@ def ingest(
         summary = _with_totals(con, snapshot, summary)
     con.close()
     return replace(summary, seconds=time.perf_counter() - started)
+
+
+def _remembered(settings: Settings, host: str) -> list[str] | None:
+    """The folders that were named for this host and still exist; None where none were."""
+    named = settings.roots.get(host)
+    return [folder for folder in named if os.path.exists(folder)] or None if named else None
+
+
+def _told(
+    settings: Settings, host: str, roots: Sequence[str], keep_text: bool | None, keep_raw: bool | None
+) -> Settings:
+    """The lake's settings with what this ingest was told."""
+    known = {*settings.roots.get(host, ()), *roots}
+    return Settings(
+        settings.keep_text if keep_text is None else keep_text,
+        settings.keep_raw if keep_raw is None else keep_raw,
+        {**settings.roots, host: tuple(sorted(known))} if known else settings.roots,
+    )
 
 
 def _make_folder(root: Path) -> None:
@@ -95,8 +115,6 @@ def _write(
     discovery: Discovery,
     todo: Plan,
     host: str,
-    keep_text: bool,
-    keep_raw: bool,
     jobs: int,
     progress: Callable[[int, int], None] | None,
     now: datetime,
@@ -113,8 +131,8 @@ def _write(
         con.execute("set temp_directory = ?", [str(staging / "spill")])
         con.execute("set preserve_insertion_order = false")
         con.execute("set TimeZone = 'UTC'")
-        next_snapshot = Snapshot(snapshot.root, snapshot.commit + 1, snapshot.files)
-        ingestion = Ingestion(con, next_snapshot, todo, host, keep_text, keep_raw, jobs, staging, SEGMENT_BYTES)
+        next_snapshot = replace(snapshot, commit=snapshot.commit + 1)
+        ingestion = Ingestion(con, next_snapshot, todo, host, jobs, staging, SEGMENT_BYTES)
         ingestion.read_all(progress)
         ingestion.write_ledger(now)
         published = commit(ingestion.snapshot, staging)

@@ -78,8 +78,6 @@ class Ingestion:
         snapshot: Snapshot,
         todo: Plan,
         host: str,
-        keep_text: bool,
-        keep_raw: bool,
         jobs: int,
         staging: Path,
         segment_bytes: int,
@@ -87,7 +85,7 @@ class Ingestion:
         self.con = con
         self.todo = todo
         self.host = host
-        self.keep_raw = keep_raw
+        self.keep_raw = snapshot.settings.keep_raw
         self.staging = staging
         self.segment_bytes = segment_bytes
         self.tag = f"{snapshot.commit:06d}"
@@ -112,7 +110,7 @@ class Ingestion:
             " select file_id, resume_ts as ts, resume_prompt_id as prompt_id from earlier"
             " semi join grown using (file_id)"
         )
-        self.merger = Merger(con, snapshot, staging, self.tag, host, keep_text, todo.replaced)
+        self.merger = Merger(con, snapshot, staging, self.tag, host, todo.replaced)
 
     @property
     def snapshot(self) -> Snapshot:

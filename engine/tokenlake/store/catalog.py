@@ -6,8 +6,9 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from tokenlake.errors import LakeDamagedError, LakeError, LakeVersionError
 from tokenlake.schema import BY_NAME, SCHEMA_VERSION
@@ -19,12 +20,25 @@ COPIES_PREFIX = "copies_"
 
 
 @dataclass(frozen=True, slots=True)
+class Settings:
+    """How a lake is filled: what an ingest was told once holds for the later ones.
+
+    `roots` are the folders that were named for each host; without any, the places where agents keep their logs.
+    """
+
+    keep_text: bool = True
+    keep_raw: bool = False
+    roots: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The lake as of one commit: for every table the data files that make it up, relative to `root`."""
 
     root: Path
     commit: int = 0
     files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    settings: Settings = field(default_factory=Settings)
 
     def paths(self, table: str) -> list[str]:
         """Absolute paths of the table's data files; empty where the table has no rows."""
@@ -35,7 +49,7 @@ class Snapshot:
         gone = set(removed)
         kept = [name for name in self.files.get(table, ()) if name not in gone]
         files = {**self.files, table: tuple(sorted([*kept, *added]))}
-        return Snapshot(self.root, self.commit, files)
+        return replace(self, files=files)
 
 
 def exists(root: Path) -> bool:
@@ -75,9 +89,19 @@ def read(root: Path) -> Snapshot:
     try:
         commit = int(content["commit"])
         files = {str(table): tuple(map(str, names)) for table, names in content["files"].items()}
+        settings = _settings(content.get("settings", {}))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _damaged(path, error) from None
-    return Snapshot(root, commit, files)
+    return Snapshot(root, commit, files, settings)
+
+
+def _settings(content: Mapping[str, Any]) -> Settings:
+    roots = content.get("roots", {})
+    return Settings(
+        bool(content.get("keep_text", True)),
+        bool(content.get("keep_raw", False)),
+        {str(host): tuple(map(str, folders)) for host, folders in roots.items()},
+    )
 
 
 def _damaged(path: Path, error: Exception) -> LakeDamagedError:
@@ -105,6 +129,7 @@ def publish(snapshot: Snapshot) -> None:
     content = {
         "schema_version": SCHEMA_VERSION,
         "commit": snapshot.commit,
+        "settings": asdict(snapshot.settings),
         "files": {table: list(names) for table, names in sorted(snapshot.files.items())},
     }
     with open(temporary, "w", encoding="utf-8") as out:

@@ -1,0 +1,57 @@
+"""What an ingest was told once holds for the later ones of the same lake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tokenlake import Lake
+from tokenlake.errors import LakeError
+
+LINE = (
+    '{"type":"assistant","uuid":"%s","sessionId":"s","timestamp":"2026-05-01T09:00:0%d.000Z","message":'
+    '{"id":"%s","model":"m","role":"assistant","content":[{"type":"text","text":"Aye."}],'
+    '"usage":{"input_tokens":1,"output_tokens":2}}}\n'
+)
+
+
+def append(root: Path, number: int) -> None:
+    root.mkdir(parents=True, exist_ok=True)
+    with open(root / "a.jsonl", "a", encoding="utf-8") as file:
+        file.write(LINE % (f"u{number}", number, f"msg_{number}"))
+
+
+def test_text_left_out_once_stays_out(tmp_path: Path) -> None:
+    lake, root = Lake(tmp_path / "lake"), tmp_path / "logs"
+    append(root, 1)
+    lake.refresh([root], host="h", keep_text=False)
+    append(root, 2)
+    lake.refresh([root], host="h")
+    assert lake.sql("select count(*) as n, count(text) as texts from texts").to_pylist() == [{"n": 2, "texts": 0}]
+
+
+def test_raw_lines_kept_once_are_kept_on(tmp_path: Path) -> None:
+    lake, root = Lake(tmp_path / "lake"), tmp_path / "logs"
+    append(root, 1)
+    lake.refresh([root], host="h", keep_raw=True)
+    append(root, 2)
+    lake.refresh([root], host="h")
+    kept = lake.sql('select raw from records order by "offset"').to_pylist()
+    assert b"".join(row["raw"] + b"\n" for row in kept) == (root / "a.jsonl").read_bytes()
+
+
+def test_named_roots_are_read_again_and_no_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake, root = Lake(tmp_path / "lake"), tmp_path / "logs"
+    append(root, 1)
+    append(tmp_path / "claude" / "projects", 3)
+    monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path / "claude"))
+    lake.refresh([root], host="h")
+    append(root, 2)
+    lake.refresh(host="h")
+    assert lake.sql("select key from requests order by key").to_pylist() == [{"key": "msg_1"}, {"key": "msg_2"}]
+
+
+def test_a_lake_that_is_not_there_is_no_empty_one(tmp_path: Path) -> None:
+    with pytest.raises(LakeError, match="there is no lake at"):
+        Lake(tmp_path / "nowhere").run("cache/overhead")
