@@ -61,9 +61,7 @@ def report_options() -> list[click.Parameter]:
         click.Option(
             ["--format", "format_"],
             type=click.Choice(FORMATS),
-            default="table",
-            show_default=True,
-            help="Form of the result.",
+            help="Form of the result [default: by the ending of --output, else table].",
         ),
         click.Option(["--output"], type=FOLDER, metavar="FILE", help="Write the result to this file."),
         click.Option(["--limit"], type=click.IntRange(min=0), metavar="N", help="Only the first N rows."),
@@ -91,13 +89,21 @@ class Report:
 def report(values: Mapping[str, Any]) -> Report:
     """The options as click read them; raises UsageError for an output that cannot be."""
     own = dict(values)
-    output = Output(own.pop("format_"), own.pop("output"), own.pop("limit"))
+    file = own.pop("output")
+    output = Output(own.pop("format_") or _form_of(file), file, own.pop("limit"))
     output.check()
     lake, roots, refresh = own.pop("lake"), own.pop("roots"), own.pop("refresh")
     return Report({name: value for name, value in own.items() if value is not None}, output, lake, roots, refresh)
 
 
+def _form_of(file: Path | None) -> str:
+    """The form that a file's ending stands for; a table where it stands for none."""
+    ending = file.suffix.lower().removeprefix(".") if file is not None else ""
+    return {"md": "markdown"}.get(ending, ending if ending in FORMATS else "table")
+
+
 def warn_of_idle_filters(report: Report, meta: Meta) -> None:
     """Says which of the filters given have no meaning for the query: silence would pass for an answer."""
     if idle := [f"--{name}" for name in NAMES if name in report.params and name not in meta.filters]:
-        messages.warn(f"{', '.join(idle)} has no effect here: {meta.name or 'the SQL'} reads no table that it is about")
+        reader = meta.name or "the SQL does not read `selected` (the requests under the filters), and"
+        messages.warn(f"{', '.join(idle)} has no effect here: {reader} reads no table that it is about")

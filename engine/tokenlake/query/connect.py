@@ -38,7 +38,9 @@ def connect(
     needed = definitions.keys() if only_for is None else _needed(definitions, only_for)
     connection = duckdb.connect(
         config={
+            # Nothing is fetched, and nothing is loaded that the user has installed for other ends.
             "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
             # A table name that is misspelt must not find a variable of the calling Python code.
             "python_enable_replacements": "false",
             # An in-memory database would spill to `.tmp` in whatever folder the user happens to stand.
