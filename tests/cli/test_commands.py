@@ -193,7 +193,10 @@ def test_an_interrupt_stops_a_query_that_would_run_for_minutes(lake) -> None:
         assert process.stderr is not None
         assert process.stderr.readline() == "running\n"
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        try:
+            out, err = process.communicate(timeout=30)
+        finally:
+            process.kill()  # else a failure would wait for the query
     assert (process.returncode, out, err) == (130, "", "tokenlake: interrupted\n")
 
 

@@ -166,8 +166,9 @@ def _interruptible(connection: duckdb.DuckDBPyConnection, answer: Answer) -> Res
     try:
         finished.wait()
     except KeyboardInterrupt:
-        connection.interrupt()
-        finished.wait()
+        # More than once: an interrupt that comes before the query runs is forgotten.
+        while not finished.wait(0.05):
+            connection.interrupt()
         raise
     if failed:
         raise failed[0]
