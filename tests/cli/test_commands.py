@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -171,33 +170,6 @@ def test_an_interrupt_is_no_traceback(run, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(lakes, "for_report", interrupted)
     ran = run("cost", "daily")
     assert (ran.code, ran.err.strip()) == (130, "tokenlake: interrupted")
-
-
-def test_an_interrupt_stops_a_query_that_would_run_for_minutes(lake) -> None:
-    text = "select count(*) from range(100000000) a, range(1000) b where a.range * b.range % 7 = 3"
-    code = (
-        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from tokenlake.query import run\n"
-        "hold = run._hold_rows\n"
-        "run._hold_rows = lambda *given: (print('running', file=sys.stderr, flush=True), hold(*given))\n"
-        "from tokenlake_cli.main import main\n"
-        f"main(['sql', '--no-refresh', '--lake', {str(lake.root)!r}, {text!r}])"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", code],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=ENVIRONMENT,
-    ) as process:
-        assert process.stderr is not None
-        assert process.stderr.readline() == "running\n"
-        process.send_signal(signal.SIGINT)
-        try:
-            out, err = process.communicate(timeout=30)
-        finally:
-            process.kill()  # else a failure would wait for the query
-    assert (process.returncode, out, err) == (130, "", "tokenlake: interrupted\n")
 
 
 def test_a_reader_that_leaves_is_no_error(lake) -> None:

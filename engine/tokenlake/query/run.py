@@ -162,8 +162,9 @@ def _interruptible(connection: duckdb.DuckDBPyConnection, answer: Answer) -> Res
         finally:
             finished.set()
 
-    Thread(target=work, name="tokenlake-query").start()
+    worker = Thread(target=work, name="tokenlake-query", daemon=True)
     try:
+        worker.start()
         finished.wait()
     except KeyboardInterrupt:
         # More than once: an interrupt that comes before the query runs is forgotten.
