@@ -113,7 +113,7 @@ class Merger:
         self._compact(self.con, RECORDS)
         for view, table in (("session_parts", SESSION_FILES), ("all_requests", REQUESTS), ("all_prompts", PROMPTS)):
             self.con.execute(f"create or replace temp view {view} as select * from {self._live(table)}")
-        self._replace_whole(self.con, SESSIONS, dedup.SESSIONS)
+        self.replace_whole(SESSIONS, dedup.SESSIONS)
 
     # --- the tables ------------------------------------------------------------------------------------------
 
@@ -134,7 +134,7 @@ class Merger:
             " where (earlier_starts.started, earlier_starts.is_fork) is distinct from (starts.started, starts.is_fork)"
         )
         self._moved = _any(con, "moved")
-        self._replace_whole(con, SESSION_FILES, "select * from session_parts_now")
+        self.replace_whole(SESSION_FILES, "select * from session_parts_now")
 
     def _merge_requests(self, con: Connection) -> None:
         known = self._knows(USAGE_ROWS)
@@ -286,8 +286,9 @@ class Merger:
         for paths in partitions.small_files(self.snapshot.paths(table.name)):
             self._write(con, table, f"select * from {partitions.relation(table, paths)}", paths)
 
-    def _replace_whole(self, con: Connection, table: Table, query: str) -> None:
-        self._write(con, table, query, self.snapshot.paths(table.name))
+    def replace_whole(self, table: Table, query: str) -> None:
+        """Writes a table anew from `query`."""
+        self._write(self.con, table, query, self.snapshot.paths(table.name))
 
     def _write(self, con: Connection, table: Table, query: str, removed: list[str]) -> None:
         root = self.snapshot.root

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenlake.ingest.salvage import Reject, salvage
+from tokenlake.ingest.salvage import HEAD_BYTES, Reject, salvage
 from tokenlake.sources import claude
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class Parser:
             if lost:
                 self._set(name, self._tables[name].filter(pc.invert(self._tables[name]["refused"])))
             self.rejects += [
-                Reject(file_id, line, offset, length, "unreadable", raw.encode()[:200])
+                Reject(file_id, line, offset, length, "unreadable", raw.encode()[:HEAD_BYTES])
                 for file_id, line, offset, length, raw in lost
             ]
 

@@ -16,7 +16,7 @@ from tokenlake.ingest.read import BATCH_BYTES, Batch, Reader
 from tokenlake.ingest.salvage import Reject
 from tokenlake.ingest.summary import IngestSummary
 from tokenlake.ingest.transcript import fingerprint
-from tokenlake.schema import FILES, RECORDS, REJECTS, Table, arrow_schema
+from tokenlake.schema import FILES, RECORDS, REJECTS, arrow_schema
 from tokenlake.sources import claude
 from tokenlake.store import partitions
 from tokenlake.store.catalog import Snapshot
@@ -170,7 +170,7 @@ class Ingestion:
         con.execute("create or replace temp table seen as select * from seen_arrow")
         con.unregister("seen_arrow")
         live_rejects = partitions.relation(REJECTS, self.snapshot.paths(REJECTS.name))
-        self._write_whole(
+        self.merger.replace_whole(
             REJECTS,
             f"select * from {live_rejects} anti join ({read_anew}) using (file_id)"
             " union all by name select * from new_rejects",
@@ -181,7 +181,7 @@ class Ingestion:
             "update new_files set kind = 'not-jsonl' where records = 0 and rejects > 0 and kind <> 'stream-json'"
         )
         con.register("departed", _ids(self.todo.departed))
-        self._write_whole(
+        self.merger.replace_whole(
             FILES,
             "select * replace ("
             "case when file_id in (select file_id from departed) then getvariable('now')::timestamptz"
@@ -294,12 +294,6 @@ class Ingestion:
         written = partitions.write(parser.con, RECORDS, query, self.staging, tag)
         parser.con.unregister("raw_lines")
         self.raw_files += written
-
-    def _write_whole(self, table: Table, query: str) -> None:
-        written = partitions.write(self.con, table, query, self.staging, self.tag)
-        names = [str(path.relative_to(self.snapshot.root)) for path in written]
-        old = self.snapshot.files.get(table.name, ())
-        self.merger.snapshot = self.snapshot.changed(table.name, old, names)
 
     def _rejects_table(self) -> Any:
         import pyarrow as pa
