@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,9 @@ from tokenlake.store import catalog
 from tokenlake.store.catalog import Snapshot
 
 STAGING_NAME = ".staging"
+
+_SYNCS = 8
+"""How many files are synced at a time."""
 
 
 def commit(snapshot: Snapshot, staging: Path) -> Snapshot:
@@ -23,21 +27,17 @@ def commit(snapshot: Snapshot, staging: Path) -> Snapshot:
     root = snapshot.root
     prefix = str(staging.relative_to(root)) + os.sep
     touched: set[Path] = {root}
-    files = {}
-    for table, names in snapshot.files.items():
-        final = []
-        for name in names:
-            if name.startswith(prefix):
-                source, name = root / name, name.removeprefix(prefix)
-                target = root / name
-                touched.update(_make_folders(root, target.parent))
-                _sync(source)
-                os.chmod(source, 0o600)
-                os.replace(source, target)
-            final.append(name)
-        files[table] = tuple(sorted(final))
-    for folder in touched:
-        catalog.sync_folder(folder)
+    new = [name for names in snapshot.files.values() for name in names if name.startswith(prefix)]
+    with ThreadPoolExecutor(_SYNCS, "tokenlake-commit") as pool:  # a sync waits for the disk, nothing else
+        list(pool.map(_sync, [root / name for name in new]))
+        for name in new:
+            target = root / name.removeprefix(prefix)
+            touched.update(_make_folders(root, target.parent))
+            os.replace(root / name, target)
+        list(pool.map(catalog.sync_folder, touched))
+    files = {
+        table: tuple(sorted(name.removeprefix(prefix) for name in names)) for table, names in snapshot.files.items()
+    }
     published = replace(snapshot, files=files)
     catalog.publish(published)
     with suppress(OSError):  # it is done; what lies about does no harm
@@ -65,5 +65,6 @@ def _make_folders(root: Path, folder: Path) -> list[Path]:
 
 
 def _sync(path: Path) -> None:
+    os.chmod(path, 0o600)
     with open(path, "rb+") as file:
         os.fsync(file.fileno())

@@ -82,6 +82,8 @@ class Merger:
         self._lock = threading.Lock()
         con.execute(claude.MACROS)
         con.execute(dedup.MACROS)
+        # What is known of a session only changes with its records: the others' rows stay.
+        con.execute("create or replace table touched_sessions (session_id varchar)")
         con.execute("create or replace table replaced (file_id bigint)")
         if replaced:
             con.executemany("insert into replaced values (?)", [[file_id] for file_id in replaced])
@@ -111,9 +113,14 @@ class Merger:
         root = self.snapshot.root
         self.snapshot = self.snapshot.changed(RECORDS.name, [], [str(path.relative_to(root)) for path in raw_files])
         self._compact(self.con, RECORDS)
+        known = self._knows(SESSIONS)
+        only = " semi join touched on session_id = touched_id" if known else ""
+        self.con.execute(
+            "create or replace temp table touched as select distinct session_id as touched_id from touched_sessions"
+        )
         for view, table in (("session_parts", SESSION_FILES), ("all_requests", REQUESTS), ("all_prompts", PROMPTS)):
-            self.con.execute(f"create or replace temp view {view} as select * from {self._live(table)}")
-        self.replace_whole(SESSIONS, dedup.SESSIONS)
+            self.con.execute(f"create or replace temp view {view} as select * from {self._live(table)}{only}")
+        self._put(self.con, SESSIONS, dedup.SESSIONS, touched=known)
 
     # --- the tables ------------------------------------------------------------------------------------------
 
@@ -122,6 +129,9 @@ class Merger:
         con.execute(
             f"create or replace temp view parts as select * from {live} anti join replaced using (file_id)"
             f" union all by name ({claude.SESSION_FILES})"
+        )
+        self._touch_sessions(
+            con, f"select session_id from {live} semi join replaced using (file_id)", claude.SESSION_FILES
         )
         con.execute("create or replace temp view session_parts as select * from " + live)
         con.execute("create or replace temp table earlier_starts as " + dedup.STARTS)
@@ -148,7 +158,10 @@ class Merger:
             rows += " anti join replaced using (file_id) semi join touched on key = touched_id"
             rows += " union all by name select * from new_usage_rows"
             con.execute(f"create or replace temp table usage as {rows}")
+            owned = f"{self._live(REQUESTS)} semi join touched on key = touched_id"
+            self._touch_sessions(con, f"select session_id from {owned}")
         con.execute("create or replace temp table merged_rows as " + dedup.REQUESTS)
+        self._touch_sessions(con, "select session_id from merged_rows")
         self._put(con, REQUESTS, "select * from merged_rows", touched=known)
         self._append(con, USAGE_ROWS, f"select * from {new}")
         _drop(con, "usage", "new_usage_rows", "merged_rows", "tool_results", "tool_uses", "searches")
@@ -179,7 +192,7 @@ class Merger:
             con.execute(f"create or replace temp table new_{table.name} as {query}")
             if self._concerns(con, f"new_{table.name}"):
                 self._merge_copies(con, table)
-            _drop(con, f"new_{table.name}", "ranked", "copied", "merged_rows")
+            _drop(con, f"new_{table.name}", "ranked", "copied", "merged_rows", "earlier_rows")
 
     def _concerns(self, con: Connection, new: str) -> bool:
         """Whether anything of a table may come out differently now."""
@@ -190,15 +203,17 @@ class Merger:
         rows = "select * from new_tool_rows"
         if known:
             self._touch(con, TOOL_ROWS, "tool_use_id", "new_tool_rows")
-            rows += (
-                f" union all by name select * from {self._live(TOOL_ROWS)} anti join replaced using (file_id)"
-                " semi join touched on tool_use_id = touched_id"
+            # Held, not a view: the definition below reads it more than once.
+            con.execute(
+                f"create or replace temp table earlier_rows as select * from {self._live(TOOL_ROWS)}"
+                " anti join replaced using (file_id) semi join touched on tool_use_id = touched_id"
             )
+            rows += " union all by name select * from earlier_rows"
         con.execute(f"create or replace temp view tool_rows_now as {rows}")
         con.execute("create or replace temp table merged_rows as " + dedup.TOOL_CALLS)
         self._put(con, TOOL_CALLS, "select * from merged_rows", touched=known)
         self._append(con, TOOL_ROWS, "select * from new_tool_rows")
-        _drop(con, "merged_rows")
+        _drop(con, "merged_rows", "earlier_rows")
 
     def _merge_copies(self, con: Connection, table: Table) -> None:
         copies = COPIES[table.name]
@@ -207,8 +222,11 @@ class Merger:
         if known:
             self._touch(con, table, "id", f"new_{table.name}", copies)
             kept = f"(select * from {self._live(table)} union all by name select * from {self._live(copies)})"
-            earlier = f"select * from {kept} semi join touched on id = touched_id anti join replaced using (file_id)"
-            rows = f"{earlier} union all by name {rows}"
+            con.execute(
+                f"create or replace temp table earlier_rows as select * from {kept}"
+                " semi join touched on id = touched_id anti join replaced using (file_id)"
+            )
+            rows = f"select * from earlier_rows union all by name {rows}"
         con.execute(f"create or replace temp view all_candidates as {rows}")
         con.execute(
             "create or replace temp table copied as select id from all_candidates group by id having count(*) > 1"
@@ -222,6 +240,8 @@ class Merger:
         if known:  # its sources are rewritten while it is written
             con.execute(f"create or replace temp table merged_rows as {kept}")
             kept = "select * from merged_rows"
+            if table is PROMPTS:
+                self._touch_sessions(con, "select session_id from earlier_rows", kept)
         self._put(con, table, kept, touched=known)
         self._put(con, copies, "select * exclude (copy) from ranked where copy > 1", touched=known)
 
@@ -254,6 +274,11 @@ class Merger:
         con.execute(
             f"create or replace temp table touched as select distinct touched_id from ({' union all '.join(ids)})"
         )
+
+    def _touch_sessions(self, con: Connection, *queries: str) -> None:
+        """Notes sessions whose row in `sessions` may come out differently now."""
+        for query in queries:
+            con.execute(f"insert into touched_sessions select distinct session_id from ({query})")
 
     def _put(self, con: Connection, table: Table, query: str, *, touched: bool) -> None:
         """Writes the rows of `query`; rows of touched ids that are in the lake now are taken out of their files."""

@@ -52,6 +52,8 @@ def plan(discovery: Discovery, ledger: Mapping[int, Entry], host: str) -> Plan:
             _plan_file(file, entry, result)
         except OSError as error:
             result.warnings.append(f"{file.path}: {error.strerror or error}; not read")
+    # In the order of time, so that what is read together falls into few months, and so into few data files.
+    result.tasks.sort(key=lambda task: result.found[task.file_id].mtime_ns)
     for entry in ledger.values():
         if entry.host != host or entry.departed or entry.file_id in result.found:
             continue

@@ -23,6 +23,8 @@ _NEVER_ALIKE = frozenset(
         *("ts", "last_ts", "result_ts", "offset", "line"),
     ]
 )
+_SOUGHT = frozenset(["key", "id", "tool_use_id"])
+_FALSE_POSITIVES = 0.01
 _SMALL_FILE_BYTES = 1 << 20
 _MANY_SMALL_FILES = 8
 _GROUP_BYTES = 4 << 20
@@ -73,9 +75,16 @@ def write(con: duckdb.DuckDBPyConnection, table: Table, query: str, folder: Path
             compression="zstd",
             row_group_size=_ROW_GROUP_ROWS,
             use_dictionary=repetitive,
+            bloom_filter_options=_bloom_filters(table, part.num_rows),
         )
         paths.append(path)
     return paths
+
+
+def _bloom_filters(table: Table, rows: int) -> dict[str, dict[str, float]]:
+    """A filter on every id: whether a lake holds an id is asked of each of its row groups by every ingest."""
+    names = [name for name in table.names if name in _SOUGHT]
+    return {name: {"ndv": max(1, min(rows, _ROW_GROUP_ROWS)), "fpp": _FALSE_POSITIVES} for name in names}
 
 
 def _by_month(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
