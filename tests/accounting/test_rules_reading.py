@@ -19,7 +19,7 @@ from accounting.transcripts import (
     usage,
     user,
 )
-from conftest import Ingest
+from tests.conftest import Ingest
 
 FILE = f"-home-ada-harbour/{S1}.jsonl"
 SUMMARY = b'{"type":"summary","summary":"At the harbour","leafUuid":"leaf"}'

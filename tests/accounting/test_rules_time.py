@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from accounting.lakes import one, requests, rows, utc
 from accounting.transcripts import S1, S2, assistant, jsonl, usage, user
-from conftest import Ingest
+from tests.conftest import Ingest
 
 FILE = f"-home-ada-harbour/{S1}.jsonl"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from accounting.lakes import one, requests, rows, tokens, total
 from accounting.transcripts import S1, Record, assistant, jsonl, tool_result, tool_use, usage
-from conftest import Ingest
+from tests.conftest import Ingest
 
 if TYPE_CHECKING:
     from tokenlake.lake import Lake

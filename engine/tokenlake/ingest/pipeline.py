@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from tokenlake.errors import LakeError
 from tokenlake.ingest.commit import STAGING_NAME, clean, commit
-from tokenlake.ingest.discover import Discovery, discover
+from tokenlake.ingest.discover import discover
 from tokenlake.ingest.plan import Plan, plan
 from tokenlake.ingest.summary import IngestSummary
 from tokenlake.store import catalog, ledger, lock
@@ -70,7 +70,7 @@ def ingest(
             named = discovery.roots if roots is not None else ()
             settings = _told(snapshot.settings, host, named, keep_text, keep_raw)
             snapshot = replace(snapshot, settings=settings)
-            summary, snapshot = _write(con, snapshot, discovery, todo, host, jobs, progress, now or datetime.now(UTC))
+            summary, snapshot = _write(con, snapshot, todo, host, jobs, progress, now or datetime.now(UTC))
     summary = replace(
         summary,
         files_unchanged=todo.unchanged,
@@ -112,7 +112,6 @@ def _make_folder(root: Path) -> None:
 def _write(
     con: duckdb.DuckDBPyConnection,
     snapshot: Snapshot,
-    discovery: Discovery,
     todo: Plan,
     host: str,
     jobs: int,
@@ -134,7 +133,7 @@ def _write(
         next_snapshot = replace(snapshot, commit=snapshot.commit + 1)
         ingestion = Ingestion(con, next_snapshot, todo, host, jobs, staging, SEGMENT_BYTES)
         ingestion.read_all(progress)
-        ingestion.write_ledger(now)
+        summary = ingestion.write_ledger(now)
         published = commit(ingestion.snapshot, staging)
     except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
         with suppress(OSError):
@@ -142,7 +141,7 @@ def _write(
         raise LakeError(
             f"{snapshot.root}: cannot be written: {_first_line(error)}; the lake is as it was before"
         ) from error
-    return ingestion.summary(len(discovery.files)), published
+    return summary, published
 
 
 def _first_line(error: Exception) -> str:
