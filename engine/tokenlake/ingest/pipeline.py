@@ -23,7 +23,7 @@ from tokenlake.store.catalog import Settings, Snapshot
 if TYPE_CHECKING:
     import duckdb
 
-SEGMENT_BYTES = 384 << 20
+SEGMENT_BYTES = 256 << 20
 """Bytes of transcripts whose rows are held before they are merged into the lake."""
 
 _MEMORY_LIMIT = "2GB"  # of the engine: a safety net; segments keep far below it
