@@ -30,9 +30,20 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 Ingest = Callable[..., "Lake"]
 
 
+@pytest.fixture(scope="session")
+def price_surroundings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The variables by which prices are those of nobody, and kept where no one else looks."""
+    folder = tmp_path_factory.mktemp("prices")
+    own = folder / "own.csv"
+    own.touch()
+    return {"TOKENLAKE_PRICES": str(own), "TOKENLAKE_CACHE": str(folder / "cache")}
+
+
 @pytest.fixture(autouse=True)
-def _no_logs_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test that forgets to name a lake or a root must not find those of whoever runs it."""
+def _no_logs_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, price_surroundings: dict[str, str]) -> None:
+    """A test that forgets to name a lake or a root must not find those of whoever runs it, nor their prices."""
+    for name, value in price_surroundings.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("TOKENLAKE_HOME", str(tmp_path / "home-lake"))
     monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path / "no-logs"))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tokenlake.query.filters import FORMS, NAMES
-from tokenlake.query.views import DEDUP
+from tokenlake.query.views import COST_MODES, DEDUP, reached
 from tokenlake_cli import messages
 from tokenlake_cli.render import FORMATS, Output
 
@@ -41,8 +41,8 @@ def root_option() -> click.Option:
     )
 
 
-def report_options() -> list[click.Parameter]:
-    """The options of every report, in the order of its help."""
+def report_options(reads_costs: bool = True) -> list[click.Parameter]:
+    """The options of every report, in the order of its help; the cost mode for those that read costs."""
     return [
         click.Option(["--since"], metavar="WHEN", help=f"From this local day or instant on: {FORMS}."),
         click.Option(["--until"], metavar="WHEN", help="To the end of this local day, or to this instant."),
@@ -58,6 +58,7 @@ def report_options() -> list[click.Parameter]:
             show_default=True,
             help="Which row of a request counts: largest, first, last, every one, or as ccusage has it.",
         ),
+        *([_cost_mode_option()] if reads_costs else []),
         click.Option(
             ["--format", "format_"],
             type=click.Choice(FORMATS),
@@ -75,6 +76,21 @@ def report_options() -> list[click.Parameter]:
     ]
 
 
+def reads_costs(text: str) -> bool:
+    """Whether SQL reads what requests cost."""
+    return "requests_of_mode" in reached(text)
+
+
+def _cost_mode_option() -> click.Option:
+    return click.Option(
+        ["--cost-mode"],
+        type=click.Choice(tuple(COST_MODES)),
+        default="calculate",
+        show_default=True,
+        help="Costs by the price table, as logged where they were (auto), or as logged only (display).",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """The options of one report by whom they concern; `params` are the query's own and the common ones."""
@@ -90,13 +106,13 @@ def report(values: Mapping[str, Any]) -> Report:
     """The options as click read them; raises UsageError for an output that cannot be."""
     own = dict(values)
     file = own.pop("output")
-    output = Output(own.pop("format_") or _form_of(file), file, own.pop("limit"))
+    output = Output(own.pop("format_") or form_of(file), file, own.pop("limit"))
     output.check()
     lake, roots, refresh = own.pop("lake"), own.pop("roots"), own.pop("refresh")
     return Report({name: value for name, value in own.items() if value is not None}, output, lake, roots, refresh)
 
 
-def _form_of(file: Path | None) -> str:
+def form_of(file: Path | None) -> str:
     """The form that a file's ending stands for; a table where it stands for none."""
     ending = file.suffix.lower().removeprefix(".") if file is not None else ""
     return {"md": "markdown"}.get(ending, ending if ending in FORMATS else "table")

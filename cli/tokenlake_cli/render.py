@@ -14,7 +14,8 @@ from tokenlake.errors import UsageError
 from tokenlake_cli import messages, values
 
 if TYPE_CHECKING:
-    from tokenlake.query.result import Result
+    from tokenlake.query.pricing import Unpriced
+    from tokenlake.query.result import Meta, Result
 
 FORMATS = ("table", "json", "jsonl", "csv", "markdown", "parquet", "arrow")
 BINARY_FORMATS = ("parquet", "arrow")
@@ -90,17 +91,38 @@ def write_rows(result: Rows, output: Output, notes: Sequence[str] = ()) -> None:
 
 
 def _notes(result: Result) -> list[str]:
-    """The title, and one line of what the figures depend on."""
+    """The title, one line of what the figures depend on, and two of the prices of those that are costs."""
     meta = result.meta
+    costs = _cost_notes(meta)
     if meta.name is None and not meta.filters:
-        return []
+        return costs
     settings = [f"{name} {value}" for name, value in meta.filters.items()]
     settings += [f"{name} {values.text(value)}" for name, value in meta.parameters.items() if value is not None]
     settings += [f"time zone {meta.tz}"] if meta.tz else []
     settings += [f"dedup {meta.dedup}"] if meta.dedup else []
+    settings += [f"cost mode {meta.cost_mode}"] if meta.cost_mode else []
     if meta.partial_share is not None:
         settings.append(f"{meta.partial_share:.1%} of requests have partial output")
-    return [meta.title, "; ".join(settings)] if settings else [meta.title]
+    return [meta.title, *(["; ".join(settings)] if settings else []), *costs]
+
+
+def _cost_notes(meta: Meta) -> list[str]:
+    """Where prices are from, and which requests have none (accounting rule 21)."""
+    notes = [f"prices: {', '.join(meta.prices)}"] if meta.prices else []
+    if meta.unpriced:
+        shown = [unpriced_text(found) for found in meta.unpriced[:_UNPRICED_SHOWN]]
+        more = len(meta.unpriced) - len(shown)
+        notes.append(f"unpriced: {'; '.join([*shown, f'and {more} more models'] if more else shown)}")
+    return notes
+
+
+_UNPRICED_SHOWN = 5
+
+
+def unpriced_text(found: Unpriced) -> str:
+    """One model without a price, in words."""
+    name = values.visible(found.model) if found.model is not None else "(none)"
+    return f"model {name} ({found.requests:,} request{'s' * (found.requests != 1)}, {found.tokens:,} tokens)"
 
 
 def _help(result: Result) -> list[str]:

@@ -95,7 +95,7 @@ class Lake:
         """The answer of a saved query, `lake.run("cache/overhead", by="day", tz="Asia/Taipei")`.
 
         Parameters are those of the query and the common ones (since, until, tz, project, model, session, host,
-        dedup). Raises QueryError for an unknown query or parameter.
+        dedup, cost_mode). Raises QueryError for an unknown query or parameter.
         """
         from tokenlake.query.run import run
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tokenlake import schema
 from tokenlake.errors import LakeDamagedError, QueryError
 from tokenlake.query import views
 from tokenlake.query.filters import Filters
+from tokenlake.query.prices.columns import PRICE_TABLES
 from tokenlake.query.saved import explained, shipped_folder
+from tokenlake.query.views import View
 from tokenlake.store.catalog import Snapshot
 
 if TYPE_CHECKING:
@@ -18,24 +18,35 @@ if TYPE_CHECKING:
 
 NO_FILTERS = Filters()
 
+_MEMORY_LIMIT = "4GB"
+"""What the engine may hold before it spills to disk; the process needs some more. Issue 3 asks for less than 6 GB."""
+
 
 def connect(
-    snapshot: Snapshot, *, dedup: str = "max", filters: Filters = NO_FILTERS, only_for: str | None = None
+    snapshot: Snapshot,
+    *,
+    dedup: str = "max",
+    cost_mode: str = "calculate",
+    filters: Filters = NO_FILTERS,
+    only_for: str | None = None,
+    also_for: str = "",
 ) -> duckdb.DuckDBPyConnection:
     """An in-memory DuckDB connection with a view per table of the schema over exactly the snapshot's files.
 
-    A table without files is an empty view of the same columns. On these stand the views of queries/views,
-    then `selected`: the requests under the dedup mode (accounting rule 13) and the filters; then the
-    filtered views of other tables. With `only_for`, some SQL, just the views that it needs are made. The
-    session's TimeZone is UTC. Raises UsageError for an unknown dedup mode, LakeDamagedError where a data
-    file cannot be opened, QueryError for a view that DuckDB refuses.
+    A table without files is an empty view of the same columns. Beside these stand the price tables, the views
+    of queries/views, and those that stand for settings (see `views.generated`), each made after those that it
+    reads. With `only_for`, some SQL, just what it needs is made. What the SQL of `only_for` or `also_for` reads
+    and is worked out once (`views.KEPT`) becomes a table. The session's TimeZone is UTC. Raises UsageError for
+    an unknown mode or broken prices of the user's, LakeDamagedError where a data file cannot be opened,
+    QueryError for a view that DuckDB refuses.
     """
     import tempfile
 
     import duckdb
 
-    definitions = _definitions(snapshot, dedup, filters)
-    needed = definitions.keys() if only_for is None else _needed(definitions, only_for)
+    known = _views(snapshot, dedup, cost_mode, filters)
+    read = views.closure(known, views.words(also_for if only_for is None else only_for))
+    needed = known.keys() if only_for is None else read
     connection = duckdb.connect(
         config={
             # Nothing is fetched, and nothing is loaded that the user has installed for other ends.
@@ -43,6 +54,7 @@ def connect(
             "autoload_known_extensions": "false",
             # A table name that is misspelt must not find a variable of the calling Python code.
             "python_enable_replacements": "false",
+            "memory_limit": _MEMORY_LIMIT,
             # An in-memory database would spill to `.tmp` in whatever folder the user happens to stand.
             "temp_directory": f"{tempfile.gettempdir()}/tokenlake-spill",
         }
@@ -53,9 +65,13 @@ def connect(
         connection.execute("set enable_progress_bar = false")
         for name, value in filters.in_use.items():
             connection.execute(f"set variable {name} = $value", {"value": value})
-        for name, definition in definitions.items():
-            if name in needed:
-                _create_view(connection, name, definition)
+        if needed & PRICE_TABLES.keys():
+            from tokenlake.query.prices import table
+
+            table.load(connection)
+        for name in views.in_order(known):
+            if name in needed and name not in PRICE_TABLES:
+                _create(connection, name, known[name], "table" if name in views.KEPT & read else "view")
     except (duckdb.IOException, duckdb.InvalidInputException) as error:  # a file is missing, or is no Parquet
         connection.close()
         reason = explained(error)[0]
@@ -66,43 +82,22 @@ def connect(
     return connection
 
 
-@dataclass(frozen=True, slots=True)
-class _View:
-    """The SQL of a view, the file that it is from, and the words by which it may name other views."""
-
-    text: str
-    path: Path | None
-    words: frozenset[str]
-
-
-def _definitions(snapshot: Snapshot, dedup: str, filters: Filters) -> dict[str, _View]:
-    """Every view by name, each after those that it reads."""
-    found = {
-        table.name: _View(_table_view(table, snapshot.paths(table.name)), None, frozenset()) for table in schema.TABLES
+def _views(snapshot: Snapshot, dedup: str, cost_mode: str, filters: Filters) -> dict[str, View]:
+    """Everything that SQL may read, by name; a filtered view whose source does not exist is left out."""
+    known = {
+        **{table.name: View(_table_view(table, snapshot.paths(table.name))) for table in schema.TABLES},
+        **{name: View("") for name in PRICE_TABLES},
+        **views.shipped(shipped_folder() / "views"),
+        **views.of_settings(dedup, cost_mode, filters),
     }
-    for path, text in views.ordered(shipped_folder() / "views"):
-        found[path.stem] = _View(text, path, views.words(text))
-    for name, text in {"selected": views.selected(dedup, filters), **views.filtered(filters)}.items():
-        found[name] = _View(text, None, views.words(text))
-    return found
+    return {name: view for name, view in known.items() if views.FILTERED.get(name, (name,))[0] in known}
 
 
-def _needed(definitions: dict[str, _View], text: str) -> set[str]:
-    """The views that SQL reads, and those that these read."""
-    needed: set[str] = set()
-    found = views.words(text) & definitions.keys()
-    while found:
-        needed |= found
-        found = frozenset(word for name in found for word in definitions[name].words)
-        found = (found & definitions.keys()) - needed
-    return needed
-
-
-def _create_view(connection: duckdb.DuckDBPyConnection, name: str, view: _View) -> None:
+def _create(connection: duckdb.DuckDBPyConnection, name: str, view: View, kind: str) -> None:
     import duckdb
 
     try:
-        connection.execute(f"create view {name} as {view.text}")
+        connection.execute(f"create {kind} {name} as {view.text}")
     except (duckdb.IOException, duckdb.InvalidInputException):
         raise
     except duckdb.Error as error:

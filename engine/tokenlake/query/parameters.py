@@ -26,7 +26,22 @@ COMMON: Mapping[str, str] = {
 """Parameters that every query may use without declaring them."""
 
 RESERVED = frozenset(
-    {*COMMON, "dedup", "format", "output", "limit", "lake", "refresh", "no_refresh", "root", "help", "debug"}
+    {
+        *COMMON,
+        "dedup",
+        "cost_mode",
+        "format",
+        "format_",
+        "output",
+        "limit",
+        "lake",
+        "refresh",
+        "no_refresh",
+        "root",
+        "roots",
+        "help",
+        "debug",
+    }
 )
 """Names that a saved query cannot declare: they are options of every report."""
 

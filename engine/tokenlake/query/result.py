@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tokenlake.errors import UsageError
+from tokenlake.query.pricing import Unpriced
 
 if TYPE_CHECKING:
     import duckdb
@@ -29,7 +30,8 @@ class Meta:
 
     `partial_share` is the share of the selected requests whose output was never finalised (accounting rule
     16), in 0 to 1, for queries that show output or cost; None for others, and where no request was
-    selected.
+    selected. `cost_mode`, the sources of `prices` with their versions, and the `unpriced` requests by model
+    (accounting rules 21 to 24) are those of queries that read costs.
     """
 
     title: str
@@ -40,6 +42,9 @@ class Meta:
     filters: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, object] = field(default_factory=dict)
     partial_share: float | None = None
+    cost_mode: str | None = None
+    prices: tuple[str, ...] = ()
+    unpriced: tuple[Unpriced, ...] = ()
 
 
 class Result:

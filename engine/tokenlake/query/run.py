@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokenlake.errors import LakeDamagedError, QueryError, UsageError
-from tokenlake.query import saved
+from tokenlake.query import pricing, saved
 from tokenlake.query.connect import connect
 from tokenlake.query.filters import NAMES, Filters, read_instant, read_since, read_until
+from tokenlake.query.prices.columns import PRICE_TABLES
 from tokenlake.query.result import RESULT_TABLE, Meta, Result
 from tokenlake.query.saved import explained
-from tokenlake.query.views import effective_filters, words
+from tokenlake.query.views import effective_filters, reached
 from tokenlake.query.zones import machine_zone, zone
 from tokenlake.store import catalog
 from tokenlake.store.catalog import Snapshot
@@ -28,6 +29,7 @@ class Settings:
     """What every report is told beside its own parameters; `shown` are the filters as they were given."""
 
     dedup: str
+    cost_mode: str
     tz: str
     now: dt.datetime
     filters: Filters
@@ -42,30 +44,37 @@ class Settings:
 def run(snapshot: Snapshot, name: str, params: Mapping[str, object] | None = None) -> Result:
     """The answer of a saved query.
 
-    `params` are the query's own parameters and the common ones: `tz`, `dedup`, `now`, `since`, `until`,
-    `project`, `model`, `session`, `host`; what is left out, or None, has its default. Raises QueryError for
-    a query that is not there or does not load, UsageError for an unknown parameter or a value that does not
-    fit, LakeDamagedError for data files that are missing or unreadable.
+    `params` are the query's own parameters and the common ones: `tz`, `dedup`, `cost_mode`, `now`, `since`,
+    `until`, `project`, `model`, `session`, `host`; what is left out, or None, has its default. Raises
+    QueryError for a query that is not there or does not load, UsageError for an unknown parameter, a value
+    that does not fit or prices of the user's that cannot be read, LakeDamagedError for data files that are
+    missing or unreadable.
     """
     query = saved.load(name)
     settings, own = _split(params or {})
     known = {parameter.name: parameter for parameter in query.parameters}
     if unknown := sorted(own.keys() - known.keys()):
-        names = ", ".join([*known, "tz", "dedup", *NAMES])
+        names = ", ".join([*known, "tz", "dedup", *NAMES, "cost_mode"])
         raise UsageError(f"{name} has no parameter {unknown[0]!r}; it has {names}")
     values = {
         key: parameter.default if own.get(key) is None and not parameter.required else parameter.read(own.get(key))
         for key, parameter in known.items()
     }
 
+    read = reached(query.body)
+    shows_partial = "deduped" in read and query.shows_output
+
     def answer(connection: duckdb.DuckDBPyConnection) -> Result:
+        if pricing.SUMS in read:
+            _keep(connection, pricing.SUMS)
         _execute(connection, query.text, settings.bound | values, query.path)
-        meta = _meta(query.title, query.body, settings)
-        if "selected" in words(query.body) and query.shows_output:
-            meta = replace(meta, partial_share=_partial_share(connection))
+        meta = _meta(query.title, query.body, settings, connection)
+        if shows_partial:
+            meta = replace(meta, partial_share=_partial_share(connection, read))
         return Result(connection, replace(meta, help=query.help, name=name, parameters=values))
 
-    return _on_snapshot(snapshot, settings, answer, query.body)
+    also = ("selected" if shows_partial else "", pricing.READS if "requests_of_mode" in read else "")
+    return _on_snapshot(snapshot, settings, answer, only_for=" ".join([query.body, *also]))
 
 
 def sql(snapshot: Snapshot, text: str, params: Mapping[str, object] | None = None) -> Result:
@@ -78,27 +87,33 @@ def sql(snapshot: Snapshot, text: str, params: Mapping[str, object] | None = Non
 
     def answer(connection: duckdb.DuckDBPyConnection) -> Result:
         _execute(connection, text, settings.bound | own)
-        return Result(connection, _meta("SQL", text, settings))
+        return Result(connection, _meta("SQL", text, settings, connection))
 
     # Every view is made: SQL as typed may ask which there are.
-    return _on_snapshot(snapshot, settings, answer, None)
+    return _on_snapshot(snapshot, settings, answer, also_for=text)
 
 
-def _meta(title: str, text: str, settings: Settings) -> Meta:
-    """Those of the settings that have an effect on the SQL."""
+def _meta(title: str, text: str, settings: Settings, connection: duckdb.DuckDBPyConnection) -> Meta:
+    """Those of the settings that have an effect on the SQL, and what its costs depend on."""
+    read = reached(text)
     effective = effective_filters(text)
+    cost_mode = settings.cost_mode if "requests_of_mode" in read else None
+    reads_prices = bool(read & PRICE_TABLES.keys()) and cost_mode != "display"  # costs as logged owe prices nothing
     return Meta(
         title,
-        dedup=settings.dedup if "selected" in words(text) else None,
+        dedup=settings.dedup if "deduped" in read else None,
         tz=settings.tz if "$tz" in text else None,
         filters={name: value for name, value in settings.shown.items() if name in effective},
+        cost_mode=cost_mode,
+        prices=pricing.sources(connection) if reads_prices else (),
+        unpriced=pricing.unpriced(connection, cost_mode, read) if cost_mode else (),
     )
 
 
 def _split(params: Mapping[str, object]) -> tuple[Settings, dict[str, object]]:
     """The common settings, read and checked, and the other parameters."""
     own = dict(params)
-    common = {name: own.pop(name, None) for name in ("tz", "dedup", "now", *NAMES)}
+    common = {name: own.pop(name, None) for name in ("tz", "dedup", "cost_mode", "now", *NAMES)}
     given: dict[str, Any] = {name: value for name, value in common.items() if value is not None}
     for name, value in given.items():
         if not isinstance(value, str) and not (name in ("now", "since", "until") and isinstance(value, dt.date)):
@@ -113,25 +128,30 @@ def _split(params: Mapping[str, object]) -> tuple[Settings, dict[str, object]]:
         **{name: given.get(name) for name in NAMES if name not in ("since", "until")},
     )
     shown = {name: str(given[name]) for name in NAMES if name in given}
-    return Settings(given.get("dedup", "max"), tz, now, filters, shown), own
+    return Settings(given.get("dedup", "max"), given.get("cost_mode", "calculate"), tz, now, filters, shown), own
 
 
 Answer = Callable[["duckdb.DuckDBPyConnection"], Result]
 
 
-def _on_snapshot(snapshot: Snapshot, settings: Settings, answer: Answer, only_for: str | None) -> Result:
-    """The answer over `snapshot`, or over the newest one where a commit removed data files meanwhile."""
+def _on_snapshot(snapshot: Snapshot, settings: Settings, answer: Answer, **needs: str) -> Result:
+    """The answer over `snapshot`, or over the newest one where a commit removed data files meanwhile.
+
+    `needs` is what `connect` is told about the SQL: only_for or also_for.
+    """
     try:
-        return _attempt(snapshot, settings, answer, only_for)
+        return _attempt(snapshot, settings, answer, needs)
     except LakeDamagedError:
         newest = catalog.read(snapshot.root)
         if newest.commit == snapshot.commit:
             raise
-        return _attempt(newest, settings, answer, only_for)
+        return _attempt(newest, settings, answer, needs)
 
 
-def _attempt(snapshot: Snapshot, settings: Settings, answer: Answer, only_for: str | None) -> Result:
-    connection = connect(snapshot, dedup=settings.dedup, filters=settings.filters, only_for=only_for)
+def _attempt(snapshot: Snapshot, settings: Settings, answer: Answer, needs: dict[str, str]) -> Result:
+    connection = connect(
+        snapshot, dedup=settings.dedup, cost_mode=settings.cost_mode, filters=settings.filters, **needs
+    )
     try:
         return _interruptible(connection, answer)
     except QueryError as error:
@@ -234,8 +254,18 @@ def _lines_before(text: str, earlier: list[str], statement: str) -> int:
     return text.count("\n", 0, max(text.find(statement.strip(), position), 0))
 
 
-def _partial_share(connection: duckdb.DuckDBPyConnection) -> float | None:
-    ((share,),) = connection.execute(
-        "select count(*) filter (output_is_partial)::double / nullif(count(*), 0) from selected"
-    ).fetchall()
+def _keep(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Makes a view a table of its rows: the query reads it, and what is said of the result does so again."""
+    _execute(connection, f"select * from {name}", {})
+    connection.execute(f"drop view {name}")
+    connection.execute(f"alter table {RESULT_TABLE} rename to {name}")
+
+
+def _partial_share(connection: duckdb.DuckDBPyConnection, read: frozenset[str]) -> float | None:
+    shares = (
+        f"sum(partial_requests)::double / nullif(sum(requests), 0) from {pricing.SUMS}"
+        if pricing.SUMS in read
+        else "count(*) filter (output_is_partial)::double / nullif(count(*), 0) from selected"
+    )
+    ((share,),) = connection.execute(f"select {shares}").fetchall()
     return None if share is None else float(share)
