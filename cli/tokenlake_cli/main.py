@@ -20,7 +20,9 @@ COMPLETE = "_TOKENLAKE_COMPLETE"
 BUILT_IN = {
     "ingest": "Read transcripts into the lake.",
     "sql": "Answer SQL as typed, from a file or from stdin.",
-    "queries": "List the saved queries, or show the SQL of one.",
+    "queries": "List the saved queries, show the SQL of one, start your own, check them.",
+    "schema": "Describe the tables and views: columns, types, units, sources.",
+    "prices": "Show the prices, the source of each, and the models without one.",
     "demo": "Ingest the samples that come with the program, and show their cache overhead.",
     "completion": "Print the shell's completion script.",
 }
@@ -44,7 +46,7 @@ class Tokenlake(click.Group):
             return found
         from tokenlake_cli.reports import command
 
-        return command(cmd_name)
+        return command(cmd_name, completing=ctx.resilient_parsing)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The commands with a line each, without loading any."""

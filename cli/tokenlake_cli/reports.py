@@ -5,7 +5,8 @@ Listing commands opens no module but this: what a report needs is imported when 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +14,10 @@ from tokenlake.errors import QueryError
 from tokenlake.query import saved
 from tokenlake.query.parameters import Parameter
 from tokenlake.query.saved import SavedQuery
+from tokenlake_cli import messages
+
+if TYPE_CHECKING:
+    from tokenlake.store.catalog import Snapshot
 
 
 class QueryGroup(click.Group):
@@ -30,7 +35,7 @@ class QueryGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of a query, or the group of a folder."""
-        return command(f"{self.folder}/{cmd_name}")
+        return command(f"{self.folder}/{cmd_name}", completing=ctx.resilient_parsing)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The example of the folder's first query."""
@@ -55,11 +60,10 @@ def names_below(folder: str) -> list[str]:
 
 def described(name: str) -> str:
     """The line that stands beside a query or a folder in a list of commands."""
-    path = saved.files().get(name)
-    if path is None:
-        return f"Reports: {', '.join(names_below(name))}."
+    if below := names_below(name):
+        return f"Reports: {', '.join(below)}."
     try:
-        return saved.header(name, path).title
+        return saved.header(name, saved.files()[name]).title
     except QueryError as error:
         return f"(broken: {error})"
 
@@ -71,11 +75,22 @@ def _examples_of(name: str) -> tuple[str, ...]:
         return ()
 
 
-def command(name: str) -> click.Command | None:
-    """The command or group of a name; raises QueryError for a broken file."""
+def command(name: str, completing: bool = False) -> click.Command | None:
+    """The command or group of a name: of a file and a folder with one name the folder counts.
+
+    Raises QueryError for a broken file; while the shell completes, its command is one without options, so that the
+    words of the others are still found.
+    """
+    if names_below(name):
+        return QueryGroup(name)
     path = saved.files().get(name)
     if path is None:
-        return QueryGroup(name) if names_below(name) else None
+        return None
+    if completing:
+        try:
+            saved.header(name, path)
+        except QueryError:
+            return click.Command(name.rsplit("/", 1)[-1], short_help="(broken)")
     from tokenlake_cli import options
 
     query = saved.header(name, path)
@@ -86,7 +101,7 @@ def command(name: str) -> click.Command | None:
     return click.Command(
         name.rsplit("/", 1)[-1],
         callback=answer,
-        params=[*map(_option, query.parameters), *options.report_options()],
+        params=[*map(_option, query.parameters), *options.report_options(reads_costs=options.reads_costs(query.body))],
         help=_help(query),
         short_help=query.title,
         epilog=_examples(query),
@@ -104,6 +119,24 @@ def report(query: SavedQuery, values: dict[str, Any]) -> None:
     result = run(snapshot, query.name, asked.params)
     options.warn_of_idle_filters(asked, result.meta)
     render.write_result(result, asked.output)
+    if not len(result):
+        messages.say(_nothing(snapshot, asked.params, result.meta.filters))
+
+
+def _nothing(snapshot: Snapshot, params: Mapping[str, Any], filters: Mapping[str, str]) -> str:
+    """What to say beside no rows: under which filters, and which days the lake holds."""
+    from tokenlake.query.run import sql
+
+    days = (
+        "select strftime(min(ts) at time zone $tz, '%Y-%m-%d') as first_day, "
+        "strftime(max(ts) at time zone $tz, '%Y-%m-%d') as last_day from requests"
+    )
+    answer = sql(snapshot, days, {name: value for name, value in params.items() if name == "tz"})
+    ((first, last),) = answer.rows()
+    under = f" under {', '.join(f'--{name} {value}' for name, value in filters.items())}" if filters else ""
+    if first is None:
+        return f"no rows{under}: the lake holds no requests; `tokenlake ingest` reads transcripts into it"
+    return f"no rows{under}: the lake holds requests from {first} to {last}, time zone {answer.meta.tz}"
 
 
 def _option(parameter: Parameter) -> click.Option:

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _GAP = 2
-_PIPE_WIDTH = 1_000_000  # nothing is folded where no terminal limits the width
+_PIPE_WIDTH = 1_000_000  # no line is broken where no terminal limits the width
+_READABLE_WIDTH = 160  # what a pipe is likely to end in: a pager, a log, a paste
+_FEW_ROWS = 5
+_LEAST_NUMBERS = 3
+_UNITS = ("", "k", "M", "B", "T", "e15", "e18")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,12 @@ class Column:
     def width(self) -> int:
         """Terminal cells that the widest cell takes, its name left out."""
         return max(map(_length, self.cells), default=0)
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether any cell says more than nothing or 0; of no rows, every column does."""
+        silent = "0.," if self.is_number else ""
+        return not self.cells or any(cell.strip(silent) if silent else cell for cell in self.cells)
 
 
 def columns(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[Column]:
@@ -54,7 +64,9 @@ def _column(name: str, cells: list[Any]) -> Column:
 def draw(table: list[Column], notes: Sequence[str], terminal_width: int | None) -> str:
     """The table, and the notes below it; `terminal_width` is None where stdout is no terminal.
 
-    A table wider than the terminal gets headers of several lines; if it is still too wide, one block a row.
+    Of a table that is too wide, headers are broken to several lines, then columns that say nothing are left out, then
+    numbers are shortened, then those in the middle left out; a table of few rows, or still too wide, is one block a
+    row. Where stdout is no terminal, numbers stay whole and a row a line. A note says what was done.
     """
     from rich.console import Console
     from rich.text import Text
@@ -68,21 +80,90 @@ def draw(table: list[Column], notes: Sequence[str], terminal_width: int | None) 
         emoji=False,
     )
     n_rows = len(table[0].cells) if table else 0
-    if terminal_width is None or _width(table, [c.name for c in table]) <= terminal_width:
-        _draw_grid(console, table, [c.name for c in table])
-    elif _width(table, headers := [_folded(c) for c in table]) <= terminal_width:
-        _draw_grid(console, table, headers)
+    fitted = _fitted(table, terminal_width)
+    if fitted is not None:
+        _draw_grid(console, fitted.columns, fitted.headers)
     else:
         for index in range(n_rows):
             _draw_block(console, table, index)
     if not n_rows:
         console.print(Text("(no rows)", style="dim"))
+    for note in fitted.notes if fitted is not None else ():
+        console.print(Text(values.visible(note), style="dim"), soft_wrap=True)
     if notes:
         console.print()
     for number, note in enumerate(notes):
         console.print(Text(values.visible(note), style="bold" if number == 0 else "dim"), soft_wrap=True)
     assert isinstance(console.file, io.StringIO)
     return "".join(line.rstrip(" ") + "\n" for line in console.file.getvalue().split("\n")[:-1])
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """A table as it is drawn: its columns, their headers, and what was done to make it fit."""
+
+    columns: list[Column]
+    headers: list[str]
+    notes: list[str]
+
+
+def _fitted(table: list[Column], terminal_width: int | None) -> _Fitted | None:
+    """The table at the first step at which it fits; None where it never does and a terminal would wrap it."""
+    width = _READABLE_WIDTH if terminal_width is None else terminal_width
+    names = [column.name for column in table]
+    if _width(table, names) <= width:
+        return _Fitted(table, names, [])
+    if _width(table, headers := [_folded(column) for column in table]) <= width:
+        return _Fitted(table, headers, [])
+    telling = [column for index, column in enumerate(table) if index == 0 or column.is_telling]
+    left_out = [column.name for column in table if column not in telling]
+    notes = [f"Left out, for they are 0 or empty in every row: {', '.join(left_out)}."] if left_out else []
+    headers = [_folded(column) for column in telling]
+    if terminal_width is None or _width(telling, headers) <= width:
+        return _Fitted(telling, headers, notes)
+    short = [shortened(column) for column in telling]
+    headers = [_folded(column) for column in short]
+    if short != telling:
+        notes.append("Numbers are shortened: k, M, B, T; --format csv has them whole.")
+    if _width(short, headers) <= width:
+        return _Fitted(short, headers, notes)
+    if len(table[0].cells) <= _FEW_ROWS:  # as blocks they are read more easily than with less in them
+        return None
+    few = _without_middle(short, width)
+    if few is None:
+        return None
+    dropped = [column.name for column in short if column not in few]
+    notes.append(f"Left out for lack of room: {', '.join(dropped)}; --format csv has them.")
+    return _Fitted(few, [_folded(column) for column in few], notes)
+
+
+def _without_middle(table: list[Column], width: int) -> list[Column] | None:
+    """The table without as many numbers from its middle as do not fit: what leads and what it comes to stays."""
+    few = list(table)
+    while _width(few, [_folded(column) for column in few]) > width:
+        numbers = [index for index, column in enumerate(few) if column.is_number and index]
+        if len(numbers) <= _LEAST_NUMBERS:
+            return None
+        del few[numbers[len(numbers) // 2]]
+    return few
+
+
+def shortened(column: Column) -> Column:
+    """Whole numbers of five digits and more to three: 1,234,567 is 1.23M."""
+    if not column.is_number or any("." in cell for cell in column.cells):
+        return column
+    return Column(column.name, [_short(cell) for cell in column.cells], True)
+
+
+def _short(cell: str) -> str:
+    value = float(cell.replace(",", "") or 0)
+    if abs(value) < 10_000:
+        return cell
+    thousands = 0
+    while abs(value) >= 999.5:  # what would be written as 1000 takes the next unit
+        value /= 1000
+        thousands += 1
+    return f"{value:.3g}{_UNITS[thousands]}"
 
 
 def _width(table: list[Column], headers: list[str]) -> int:

@@ -1,53 +1,35 @@
--- Tokens by day: requests and tokens of every kind
+-- Cost by day: requests, tokens of every kind and dollars
 -- total_tokens = input + output + cache writes + cache reads.
+-- cost_... are dollars at the list price of each request's model, day, context size, speed, region and tier.
+-- cost_api = cost_input + cost_output; cost = cost_api + cost_cache_write + cost_cache_read + cost_web_search.
+-- unpriced_requests and unpriced_tokens are those whose model has no price: no cost_ holds them, and it is empty
+-- where the whole row is unpriced.
 -- partial_output_share: share of requests whose output was never finalised; there, output is a lower bound.
 --
--- $by_model boolean = false: a row per day and model
+-- $by_model boolean = false: a row per day and model, the dearest model first
 -- example: tokenlake cost daily --by-model --since 30d
 
--- Every zone is a whole number of quarter hours off UTC, so the sums of quarter hours are moved to local
--- days, not each request: the change of zone would cost more than all the rest.
-with quarter_hours as (
-    select
-        epoch_us(ts) // 900000000 as quarter_hour,
-        case when $by_model then coalesce(model, '(none)') end as model,
-        min(ts) as ts,
-        count(*) as requests,
-        count(*) filter (output_is_partial) as partial_requests,
-        sum(input_tokens)::bigint as input_tokens,
-        sum(output_tokens)::bigint as output_tokens,
-        sum(cache_write_5m_tokens)::bigint as cache_write_5m_tokens,
-        sum(cache_write_1h_tokens)::bigint as cache_write_1h_tokens,
-        sum(cache_read_tokens)::bigint as cache_read_tokens
-    from selected
-    group by 1, 2
-),
-
-local_days as (
-    select
-        (ts at time zone $tz)::date as day,
-        coalesce(model, 'all') as model,
-        sum(requests)::bigint as requests,
-        sum(partial_requests)::bigint as partial_requests,
-        sum(input_tokens)::bigint as input_tokens,
-        sum(output_tokens)::bigint as output_tokens,
-        sum(cache_write_5m_tokens)::bigint as cache_write_5m_tokens,
-        sum(cache_write_1h_tokens)::bigint as cache_write_1h_tokens,
-        sum(cache_read_tokens)::bigint as cache_read_tokens
-    from quarter_hours
-    group by 1, 2
-)
-
+-- The days are cut from quarter hours, of which every offset from UTC is a whole number.
 select
-    day,
-    model,
-    requests,
-    input_tokens,
-    output_tokens,
-    cache_write_5m_tokens,
-    cache_write_1h_tokens,
-    cache_read_tokens,
-    input_tokens + output_tokens + cache_write_5m_tokens + cache_write_1h_tokens + cache_read_tokens as total_tokens,
-    partial_requests::double / nullif(requests, 0) as partial_output_share
-from local_days
-order by day, total_tokens desc, model
+    (any_ts at time zone $tz)::date as day,
+    case when $by_model then coalesce(model, '(none)') else 'all' end as model,
+    sum(requests)::bigint as requests,
+    sum(input_tokens)::bigint as input_tokens,
+    sum(output_tokens)::bigint as output_tokens,
+    sum(cache_write_5m_tokens)::bigint as cache_write_5m_tokens,
+    sum(cache_write_1h_tokens)::bigint as cache_write_1h_tokens,
+    sum(cache_read_tokens)::bigint as cache_read_tokens,
+    sum(total_tokens)::bigint as total_tokens,
+    sum(cost_input)::decimal(38, 12) as cost_input,
+    sum(cost_output)::decimal(38, 12) as cost_output,
+    sum(cost_cache_write)::decimal(38, 12) as cost_cache_write,
+    sum(cost_cache_read)::decimal(38, 12) as cost_cache_read,
+    sum(cost_web_search)::decimal(38, 12) as cost_web_search,
+    sum(cost_api)::decimal(38, 12) as cost_api,
+    sum(cost)::decimal(38, 12) as cost,
+    sum(unpriced_requests)::bigint as unpriced_requests,
+    sum(unpriced_tokens)::bigint as unpriced_tokens,
+    sum(partial_requests)::double / nullif(sum(requests), 0) as partial_output_share
+from selected_quarter_hours
+group by 1, 2
+order by day, cost desc nulls last, total_tokens desc, model

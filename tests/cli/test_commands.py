@@ -65,7 +65,7 @@ def test_a_table_ends_with_title_settings_and_definitions(report) -> None:
     below = ran.out.split("\n\n")[1].split("\n")
     assert below[0].startswith("Cache overhead")
     assert below[1] == (
-        "project alpha; by none; week_start monday; time zone Asia/Taipei; dedup max; "
+        "project alpha; by none; week_start monday; time zone Asia/Taipei; dedup max; cost mode calculate; "
         "25.0% of requests have partial output"
     )
     assert "hit_ratio                reads / context" in below
@@ -75,7 +75,7 @@ def test_a_table_ends_with_title_settings_and_definitions(report) -> None:
 def test_beside_other_formats_the_settings_go_to_stderr(report) -> None:
     ran = report("cost", "monthly", "--format", "json")
     assert len(json.loads(ran.out)) == 2
-    assert "dedup max; 28.6% of requests have partial output" in ran.err
+    assert "dedup max; cost mode calculate; 28.6% of requests have partial output" in ran.err
 
 
 def test_sql_from_argument_file_and_stdin(report, lake, tmp_path: Path) -> None:
@@ -257,7 +257,7 @@ def test_queries_lists_and_shows(run) -> None:
     rows = json.loads(run("queries", "--format", "json").out)
     assert {"cache/overhead", "cost/daily", "lake/rejects"} <= {row["name"] for row in rows}
     shown = run("queries", "cost/daily").out
-    assert shown.startswith("-- Tokens by day")
+    assert shown.startswith("-- Cost by day")
     assert "from selected" in shown
 
 

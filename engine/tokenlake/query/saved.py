@@ -85,6 +85,16 @@ def folders() -> tuple[Path, ...]:
     return user_folder(), shipped_folder()
 
 
+def is_name(name: str) -> bool:
+    """Whether a text can be the name of a query."""
+    return _NAME.fullmatch(name) is not None
+
+
+def is_own(path: Path) -> bool:
+    """Whether a query's file is the user's, not one that comes with the program."""
+    return path.is_relative_to(user_folder())
+
+
 def files() -> dict[str, Path]:
     """Every saved query's file by name, sorted, without opening any."""
     found: dict[str, Path] = {}
@@ -96,36 +106,49 @@ def files() -> dict[str, Path]:
 
 def header(name: str, path: Path) -> SavedQuery:
     """The query as its header declares it, the SQL unparsed; QueryError names file, line and reason."""
-    if not _NAME.fullmatch(name):
-        raise QueryError(f"{path}: a query's file and folder are named with a-z, 0-9, - and _ only; rename it")
+    query, problems = examined(name, path)
+    if problems or query is None:
+        raise problems[0]
+    return query
+
+
+def examined(name: str, path: Path) -> tuple[SavedQuery | None, list[QueryError]]:
+    """What a file's header declares, as far as it can be read, and every problem of it in the order of lines."""
+    if not is_name(name):
+        reason = "a query's file and folder are named with a-z, 0-9, - and _ only; rename it"
+        return None, [QueryError(f"{path}:1: {reason}")]
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise QueryError(f"{path}: cannot be read: {error}") from None
+        return None, [QueryError(f"{path}:1: cannot be read: {error}")]
+    problems: list[QueryError] = []
     help_lines: list[str] = []
     parameters: dict[str, Parameter] = {}
     examples: list[str] = []
-    for number, comment in _header_lines(text):
+    for number, comment in header_lines(text):
         if comment.startswith("$"):
             try:
                 parameter = declared(comment, number)
                 if parameter.name in parameters:
                     raise QueryError(f"${parameter.name} is declared twice")
             except QueryError as error:
-                raise QueryError(f"{path}:{number}: {error}") from None
-            parameters[parameter.name] = parameter
+                problems.append(QueryError(f"{path}:{number}: {error}"))
+            else:
+                parameters[parameter.name] = parameter
         elif comment.startswith("example:"):
             examples.append(comment.removeprefix("example:").strip())
         else:
             help_lines.append(comment)
     if not help_lines or not help_lines[0]:
-        raise QueryError(f"{path}:1: has no title: begin the file with a comment line that says what it answers")
+        reason = "has no title: begin the file with a comment line that says what it answers"
+        return None, [QueryError(f"{path}:1: {reason}"), *problems]
     title, *rest = help_lines
-    return SavedQuery(name, path, title, "\n".join(rest).strip("\n"), tuple(parameters.values()), tuple(examples), text)
+    help_ = "\n".join(rest).strip("\n")
+    return SavedQuery(name, path, title, help_, tuple(parameters.values()), tuple(examples), text), problems
 
 
-def load(name: str) -> SavedQuery:
-    """The saved query of a name, checked; QueryError where there is none, or its file is broken."""
+def path_of(name: str) -> Path:
+    """The file of a saved query; QueryError, with a name that is near, where there is none."""
     known = files()
     if name not in known:
         from difflib import get_close_matches
@@ -133,7 +156,12 @@ def load(name: str) -> SavedQuery:
         near = get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]}?" if near else "`tokenlake queries` lists them"
         raise QueryError(f"there is no saved query {name!r}: {hint}")
-    query = header(name, known[name])
+    return known[name]
+
+
+def load(name: str) -> SavedQuery:
+    """The saved query of a name, checked; QueryError where there is none, or its file is broken."""
+    query = header(name, path_of(name))
     check(query)
     return query
 
@@ -155,25 +183,37 @@ def load_all() -> Library:
 
 def check(query: SavedQuery) -> None:
     """Raises QueryError unless the SQL is one query that parses and uses exactly the declared parameters."""
+    if problems := problems_of_sql(query):
+        raise problems[0]
+
+
+def problems_of_sql(query: SavedQuery) -> list[QueryError]:
+    """Every problem that the SQL has by itself: syntax, kind, and parameters that are unused or undeclared."""
     import duckdb
 
     try:
         statements = duckdb.extract_statements(query.text)
     except duckdb.Error as error:
         reason, line = explained(error)
-        raise QueryError(f"{query.path}:{line or 1}: {reason}") from None
+        return [QueryError(f"{query.path}:{line or 1}: {reason}")]
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-        raise QueryError(f"{query.path}:1: a saved query is exactly one SELECT, this holds {_kinds(statements)}")
+        return [QueryError(f"{query.path}:1: a saved query is exactly one SELECT, this holds {_kinds(statements)}")]
     used = set(statements[0].named_parameters)
     names = {parameter.name for parameter in query.parameters}
-    for parameter in query.parameters:
-        if parameter.name not in used:
-            raise QueryError(f"{query.path}:{parameter.line}: ${parameter.name} is declared and never used")
-    for name in sorted(used - names - set(COMMON)):
-        raise QueryError(
-            f"{query.path}:{_line_of_use(query.text, name)}: ${name} is used and not declared: "
+    problems = [
+        QueryError(f"{query.path}:{parameter.line}: ${parameter.name} is declared and never used")
+        for parameter in query.parameters
+        if parameter.name not in used
+    ]
+    undeclared = sorted((_line_of_use(query.text, name), name) for name in used - names - set(COMMON))
+    problems += [
+        QueryError(
+            f"{query.path}:{line}: ${name} is used and not declared: "
             f"add `-- ${name} type = default: text` to the header"
         )
+        for line, name in undeclared
+    ]
+    return problems
 
 
 def explained(error: Exception) -> tuple[str, int | None]:
@@ -184,17 +224,8 @@ def explained(error: Exception) -> tuple[str, int | None]:
     return reason, int(line[1]) if line else None
 
 
-def _sql_files(folder: Path) -> Iterator[Path]:
-    if not folder.is_dir():
-        return
-    for path in sorted(folder.rglob("*.sql")):
-        parts = path.relative_to(folder).parts
-        if parts[0] not in NOT_SAVED and not any(part.startswith(".") for part in parts):
-            yield path
-
-
-def _header_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Line numbers and texts, without the dashes, of the comment block at the top of a file."""
+def header_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Line numbers and texts, without the dashes, of the comment block at the top of a file of SQL."""
     begun = False
     for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
         stripped = line.strip()
@@ -204,6 +235,15 @@ def _header_lines(text: str) -> Iterator[tuple[int, str]]:
             continue
         begun = True
         yield number, stripped.removeprefix("--").removeprefix(" ").rstrip()
+
+
+def _sql_files(folder: Path) -> Iterator[Path]:
+    if not folder.is_dir():
+        return
+    for path in sorted(folder.rglob("*.sql")):
+        parts = path.relative_to(folder).parts
+        if parts[0] not in NOT_SAVED and not any(part.startswith(".") for part in parts):
+            yield path
 
 
 def _line_of_use(text: str, name: str) -> int:

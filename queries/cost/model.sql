@@ -1,0 +1,34 @@
+-- Cost by model: requests, tokens of every kind and dollars, the dearest first
+-- model is as logged; price_model is the model whose price was taken, empty where there is none.
+-- total_tokens = input + output + cache writes + cache reads.
+-- cost_... are dollars at the list price of each request's model, day, context size, speed, region and tier.
+-- cost_api = cost_input + cost_output; cost = cost_api + cost_cache_write + cost_cache_read + cost_web_search.
+-- unpriced_requests and unpriced_tokens are those whose model has no price: no cost_ holds them, and it is empty
+-- where the whole row is unpriced.
+-- partial_output_share: share of requests whose output was never finalised; there, output is a lower bound.
+--
+-- example: tokenlake cost model --since 30d
+
+select
+    coalesce(model, '(none)') as model,
+    price_model as price_model,
+    count(*) as requests,
+    sum(input_tokens)::bigint as input_tokens,
+    sum(output_tokens)::bigint as output_tokens,
+    sum(cache_write_5m_tokens)::bigint as cache_write_5m_tokens,
+    sum(cache_write_1h_tokens)::bigint as cache_write_1h_tokens,
+    sum(cache_read_tokens)::bigint as cache_read_tokens,
+    sum(context_tokens + output_tokens)::bigint as total_tokens,
+    sum(cost_input)::decimal(38, 12) as cost_input,
+    sum(cost_output)::decimal(38, 12) as cost_output,
+    sum(cost_cache_write)::decimal(38, 12) as cost_cache_write,
+    sum(cost_cache_read)::decimal(38, 12) as cost_cache_read,
+    sum(cost_web_search)::decimal(38, 12) as cost_web_search,
+    sum(cost_api)::decimal(38, 12) as cost_api,
+    sum(cost)::decimal(38, 12) as cost,
+    count(*) filter (not is_priced) as unpriced_requests,
+    coalesce(sum(context_tokens + output_tokens) filter (not is_priced), 0)::bigint as unpriced_tokens,
+    count(*) filter (output_is_partial)::double / nullif(count(*), 0) as partial_output_share
+from selected_costs
+group by 1, 2
+order by cost desc nulls last, total_tokens desc, model, price_model

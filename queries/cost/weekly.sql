@@ -1,0 +1,40 @@
+-- Cost by week: requests, tokens of every kind and dollars
+-- week is the first day of the week.
+-- total_tokens = input + output + cache writes + cache reads.
+-- cost_... are dollars at the list price of each request's model, day, context size, speed, region and tier.
+-- cost_api = cost_input + cost_output; cost = cost_api + cost_cache_write + cost_cache_read + cost_web_search.
+-- unpriced_requests and unpriced_tokens are those whose model has no price: no cost_ holds them, and it is empty
+-- where the whole row is unpriced.
+-- partial_output_share: share of requests whose output was never finalised; there, output is a lower bound.
+--
+-- $by_model boolean = false: a row per week and model, the dearest model first
+-- $week_start text = 'monday' {monday|sunday}: first day of a week
+-- example: tokenlake cost weekly --week-start sunday --since 12w
+
+-- The weeks are cut from quarter hours, of which every offset from UTC is a whole number.
+select
+    case
+        when $week_start = 'monday' then date_trunc('week', any_ts at time zone $tz)
+        else date_trunc('week', (any_ts at time zone $tz) + interval 1 day) - interval 1 day
+    end::date as week,
+    case when $by_model then coalesce(model, '(none)') else 'all' end as model,
+    sum(requests)::bigint as requests,
+    sum(input_tokens)::bigint as input_tokens,
+    sum(output_tokens)::bigint as output_tokens,
+    sum(cache_write_5m_tokens)::bigint as cache_write_5m_tokens,
+    sum(cache_write_1h_tokens)::bigint as cache_write_1h_tokens,
+    sum(cache_read_tokens)::bigint as cache_read_tokens,
+    sum(total_tokens)::bigint as total_tokens,
+    sum(cost_input)::decimal(38, 12) as cost_input,
+    sum(cost_output)::decimal(38, 12) as cost_output,
+    sum(cost_cache_write)::decimal(38, 12) as cost_cache_write,
+    sum(cost_cache_read)::decimal(38, 12) as cost_cache_read,
+    sum(cost_web_search)::decimal(38, 12) as cost_web_search,
+    sum(cost_api)::decimal(38, 12) as cost_api,
+    sum(cost)::decimal(38, 12) as cost,
+    sum(unpriced_requests)::bigint as unpriced_requests,
+    sum(unpriced_tokens)::bigint as unpriced_tokens,
+    sum(partial_requests)::double / nullif(sum(requests), 0) as partial_output_share
+from selected_quarter_hours
+group by 1, 2
+order by week, cost desc nulls last, total_tokens desc, model
