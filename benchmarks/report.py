@@ -63,13 +63,6 @@ def save(
             "requests": corpus.truth.total.requests,
         }
     content = {
-        "scenario": scenario,
-        "machine": {
-            "system": f"{platform.system()} {platform.machine()}",
-            "processors": os.cpu_count(),
-            "python": platform.python_version(),
-        },
-        "versions": versions,
         "tree": tree,
         "contenders": [
             {
@@ -85,7 +78,20 @@ def save(
             for outcome in outcomes
         ],
     }
+    return save_content(folder, name, versions, content, scenario)
+
+
+def save_content(
+    folder: Path, name: str, versions: dict[str, str], content: dict[str, Any], scenario: str = "queries"
+) -> Path:
+    """Write results into a folder as `<name>.json`, with the machine and the versions, and give its path."""
+    machine = {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processors": os.cpu_count(),
+        "python": platform.python_version(),
+    }
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.json"
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    whole = {"scenario": scenario, "machine": machine, "versions": versions, **content}
+    path.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
     return path
