@@ -79,6 +79,9 @@ conversation as (
 
 placed as (
     select
+        session_id,
+        is_sidechain,
+        agent_id,
         compaction_id,
         coalesce(
             last_value(chain_request ignore nulls) over (
@@ -91,47 +94,62 @@ placed as (
     from conversation
 ),
 
+-- The stretches of --window requests of a chain that a compaction may look at: three hold twice --window. To join it with
+-- every request of its chain would make a hundred times as many pairs.
+stretches as (
+    select
+        placed.session_id,
+        placed.is_sidechain,
+        placed.agent_id,
+        placed.compaction_id,
+        placed.last_before,
+        greatest(placed.last_before - $window + 1, 1) // greatest($window, 1) + steps.step as stretch
+    from placed
+    cross join (values (0), (1), (2)) as steps (step)
+    where placed.compaction_id is not null
+),
+
 surroundings as (
     select
-        compactions.id,
-        min(chain_requests.project) filter (chain_requests.chain_request = placed.last_before + 1) as project_after,
-        min(chain_requests.project) filter (chain_requests.chain_request = placed.last_before) as project_before,
-        sum(chain_requests.context_tokens) filter (chain_requests.chain_request = placed.last_before)::bigint
+        stretches.compaction_id as id,
+        min(chain_requests.project) filter (chain_requests.chain_request = stretches.last_before + 1) as project_after,
+        min(chain_requests.project) filter (chain_requests.chain_request = stretches.last_before) as project_before,
+        sum(chain_requests.context_tokens) filter (chain_requests.chain_request = stretches.last_before)::bigint
             as context_before,
-        sum(chain_requests.context_tokens) filter (chain_requests.chain_request = placed.last_before + 1)::bigint
+        sum(chain_requests.context_tokens) filter (chain_requests.chain_request = stretches.last_before + 1)::bigint
             as context_after,
-        sum(chain_requests.cache_read_tokens) filter (chain_requests.chain_request = placed.last_before + 1)::bigint
+        sum(chain_requests.cache_read_tokens) filter (chain_requests.chain_request = stretches.last_before + 1)::bigint
             as next_read_tokens,
-        sum(chain_requests.cache_write_tokens) filter (chain_requests.chain_request = placed.last_before + 1)::bigint
+        sum(chain_requests.cache_write_tokens) filter (chain_requests.chain_request = stretches.last_before + 1)::bigint
             as next_write_tokens,
-        sum(chain_requests.cost) filter (chain_requests.chain_request = placed.last_before + 1) as next_cost,
-        count(*) filter (chain_requests.chain_request <= placed.last_before) as requests_before,
-        count(*) filter (chain_requests.chain_request > placed.last_before) as requests_after,
-        sum(request_signals.tool_errors) filter (chain_requests.chain_request <= placed.last_before)::bigint
+        sum(chain_requests.cost) filter (chain_requests.chain_request = stretches.last_before + 1) as next_cost,
+        count(*) filter (chain_requests.chain_request <= stretches.last_before) as requests_before,
+        count(*) filter (chain_requests.chain_request > stretches.last_before) as requests_after,
+        sum(request_signals.tool_errors) filter (chain_requests.chain_request <= stretches.last_before)::bigint
             as errors_before,
-        sum(request_signals.tool_errors) filter (chain_requests.chain_request > placed.last_before)::bigint
+        sum(request_signals.tool_errors) filter (chain_requests.chain_request > stretches.last_before)::bigint
             as errors_after,
-        sum(request_signals.interruptions) filter (chain_requests.chain_request <= placed.last_before)::bigint
+        sum(request_signals.interruptions) filter (chain_requests.chain_request <= stretches.last_before)::bigint
             as interruptions_before,
-        sum(request_signals.interruptions) filter (chain_requests.chain_request > placed.last_before)::bigint
+        sum(request_signals.interruptions) filter (chain_requests.chain_request > stretches.last_before)::bigint
             as interruptions_after,
-        sum(request_signals.corrections) filter (chain_requests.chain_request <= placed.last_before)::bigint
+        sum(request_signals.corrections) filter (chain_requests.chain_request <= stretches.last_before)::bigint
             as corrections_before,
-        sum(request_signals.corrections) filter (chain_requests.chain_request > placed.last_before)::bigint
+        sum(request_signals.corrections) filter (chain_requests.chain_request > stretches.last_before)::bigint
             as corrections_after
-    from compactions
-    inner join placed on compactions.id = placed.compaction_id
+    from stretches
     inner join chain_requests
-        on compactions.session_id = chain_requests.session_id
-        and compactions.is_sidechain = chain_requests.is_sidechain
-        and compactions.agent_id = chain_requests.agent_id
-        and chain_requests.chain_request > placed.last_before - $window
-        and chain_requests.chain_request <= placed.last_before + $window
+        on stretches.session_id = chain_requests.session_id
+        and stretches.is_sidechain = chain_requests.is_sidechain
+        and stretches.agent_id = chain_requests.agent_id
+        and chain_requests.chain_request // greatest($window, 1) = stretches.stretch
+        and chain_requests.chain_request > stretches.last_before - $window
+        and chain_requests.chain_request <= stretches.last_before + $window
     left join request_signals
         on chain_requests.key = request_signals.key
         and chain_requests.file_id = request_signals.file_id
         and chain_requests."offset" = request_signals."offset"
-    group by compactions.id
+    group by stretches.compaction_id
 )
 
 select

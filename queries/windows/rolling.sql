@@ -48,39 +48,45 @@ with measured_requests as (
         and ($session is null or starts_with(session_id, $session))
 ),
 
--- A request enters both windows when it is made, and leaves each when that one's length has passed; is_priced is null
--- where it leaves.
-changes as (
+-- A request enters a window when it is made, with its amount, and leaves it, with the amount below zero, when the
+-- window's length has passed. Without a frame of its own a running sum takes in all changes of an instant, as it must:
+-- no order among them counts. One window after the other takes half the memory.
+short_sums as (
     select
         instant_us,
-        amount as short_change,
-        amount as long_change,
-        is_priced
-    from measured_requests
-    union all
-    select
-        instant_us + $hours * 3600000000 as instant_us,
-        -amount as short_change,
-        0 as long_change,
-        null as is_priced
-    from measured_requests
-    union all
-    select
-        instant_us + $long_hours * 3600000000 as instant_us,
-        0 as short_change,
-        -amount as long_change,
-        null as is_priced
-    from measured_requests
+        change,
+        sum(change) over (order by instant_us) as window_sum
+    from (
+        select
+            instant_us,
+            amount as change
+        from measured_requests
+        union all
+        select
+            instant_us + $hours * 3600000000 as instant_us,
+            -amount as change
+        from measured_requests
+        where amount > 0
+    ) as changes
 ),
 
--- Without a frame of its own a running sum takes in all changes of the instant, as it must: no order among them counts.
-running_sums as (
+long_sums as (
     select
         instant_us,
-        is_priced,
-        sum(short_change) over (order by instant_us) as short_sum,
-        sum(long_change) over (order by instant_us) as long_sum
-    from changes
+        change,
+        sum(change) over (order by instant_us) as window_sum
+    from (
+        select
+            instant_us,
+            amount as change
+        from measured_requests
+        union all
+        select
+            instant_us + $long_hours * 3600000000 as instant_us,
+            -amount as change
+        from measured_requests
+        where amount > 0
+    ) as changes
 ),
 
 -- Every zone is a whole number of quarter hours off UTC: days and fixed windows are made of these.
@@ -109,113 +115,94 @@ periods as (
     from quarter_hours
 ),
 
-shown_sums as (
+-- One row a request and window; what leaves is below zero.
+request_sums as (
     select
+        1 as place,
         instant_us,
         instant_us // 900000000 as quarter_hour,
-        is_priced,
-        short_sum::double as short_sum,
-        long_sum::double as long_sum
-    from running_sums
-    where is_priced is not null
-        and ($since is null or instant_us >= epoch_us($since::timestamptz))
-        and ($until is null or instant_us < epoch_us($until::timestamptz))
+        window_sum::double as window_sum
+    from short_sums
+    where change >= 0
+    union all
+    select
+        2 as place,
+        instant_us,
+        instant_us // 900000000 as quarter_hour,
+        window_sum::double as window_sum
+    from long_sums
+    where change >= 0
 ),
 
 sums_by_period as (
     select
+        request_sums.place,
         periods.period,
         count(*) as requests,
-        count(*) filter (not shown_sums.is_priced) as unpriced_requests,
-        max(shown_sums.short_sum) as short_peak,
-        max(shown_sums.long_sum) as long_peak,
-        quantile_cont(shown_sums.short_sum, [0.5, 0.95]) as short_quantiles,
-        quantile_cont(shown_sums.long_sum, [0.5, 0.95]) as long_quantiles,
-        max(periods.short_tumbling)::double as short_tumbling,
-        max(periods.long_tumbling)::double as long_tumbling
-    from shown_sums
-    inner join periods on shown_sums.quarter_hour = periods.quarter_hour
+        max(request_sums.window_sum) as peak,
+        quantile_cont(request_sums.window_sum, [0.5, 0.95]) as quantiles,
+        max(case when request_sums.place = 1 then periods.short_tumbling else periods.long_tumbling end)::double
+            as tumbling_peak
+    from request_sums
+    inner join periods on request_sums.quarter_hour = periods.quarter_hour
     where $by <> 'request'
-    group by periods.period
+        and ($since is null or request_sums.instant_us >= epoch_us($since::timestamptz))
+        and ($until is null or request_sums.instant_us < epoch_us($until::timestamptz))
+    group by request_sums.place, periods.period
 ),
 
--- Requests of one instant have the same sums.
-sums_by_request as (
+unpriced_by_period as (
     select
-        measured_requests.key as period,
-        measured_requests.instant_us,
-        1 as requests,
-        (not measured_requests.is_priced)::bigint as unpriced_requests,
-        sums_of_instants.short_sum,
-        sums_of_instants.long_sum,
-        periods.short_tumbling::double as short_tumbling,
-        periods.long_tumbling::double as long_tumbling
+        periods.period,
+        count(*) as unpriced_requests
     from measured_requests
-    inner join (
-        select distinct instant_us, short_sum, long_sum from shown_sums
-    ) as sums_of_instants on measured_requests.instant_us = sums_of_instants.instant_us
     inner join periods on measured_requests.quarter_hour = periods.quarter_hour
-    where $by = 'request'
+    where not measured_requests.is_priced
+        and ($since is null or measured_requests.instant_us >= epoch_us($since::timestamptz))
+        and ($until is null or measured_requests.instant_us < epoch_us($until::timestamptz))
+    group by periods.period
 ),
 
 windows as (
     select
-        period,
+        sums_by_period.place,
+        sums_by_period.period,
         null as instant_us,
-        $hours as window_hours,
-        1 as place,
-        requests,
-        short_peak as peak,
-        short_quantiles[1] as p50,
-        short_quantiles[2] as p95,
-        short_tumbling as tumbling_peak,
-        unpriced_requests
+        sums_by_period.requests,
+        sums_by_period.peak,
+        sums_by_period.quantiles[1] as p50,
+        sums_by_period.quantiles[2] as p95,
+        sums_by_period.tumbling_peak,
+        coalesce(unpriced_by_period.unpriced_requests, 0) as unpriced_requests
     from sums_by_period
+    left join unpriced_by_period on sums_by_period.period = unpriced_by_period.period
     union all
+    -- Requests of one instant have the same sums.
     select
-        period,
-        null as instant_us,
-        $long_hours as window_hours,
-        2 as place,
-        requests,
-        long_peak as peak,
-        long_quantiles[1] as p50,
-        long_quantiles[2] as p95,
-        long_tumbling as tumbling_peak,
-        unpriced_requests
-    from sums_by_period
-    union all
-    select
-        period,
-        instant_us,
-        $hours as window_hours,
-        1 as place,
-        requests,
-        short_sum as peak,
-        short_sum as p50,
-        short_sum as p95,
-        short_tumbling as tumbling_peak,
-        unpriced_requests
-    from sums_by_request
-    union all
-    select
-        period,
-        instant_us,
-        $long_hours as window_hours,
-        2 as place,
-        requests,
-        long_sum as peak,
-        long_sum as p50,
-        long_sum as p95,
-        long_tumbling as tumbling_peak,
-        unpriced_requests
-    from sums_by_request
+        sums_of_instants.place,
+        measured_requests.key as period,
+        measured_requests.instant_us,
+        1 as requests,
+        sums_of_instants.window_sum as peak,
+        sums_of_instants.window_sum as p50,
+        sums_of_instants.window_sum as p95,
+        case when sums_of_instants.place = 1 then periods.short_tumbling else periods.long_tumbling end::double
+            as tumbling_peak,
+        (not measured_requests.is_priced)::bigint as unpriced_requests
+    from measured_requests
+    inner join (
+        select distinct place, instant_us, window_sum from request_sums
+    ) as sums_of_instants on measured_requests.instant_us = sums_of_instants.instant_us
+    inner join periods on measured_requests.quarter_hour = periods.quarter_hour
+    where $by = 'request'
+        and ($since is null or measured_requests.instant_us >= epoch_us($since::timestamptz))
+        and ($until is null or measured_requests.instant_us < epoch_us($until::timestamptz))
 )
 
 select
     period as "by",
     make_timestamptz(instant_us) as ts,
-    window_hours::bigint as window_hours,
+    case when place = 1 then $hours else $long_hours end::bigint as window_hours,
     requests::bigint as requests,
     peak / unit as peak,
     p50 / unit as p50,

@@ -70,7 +70,9 @@ def _doubts(connection: duckdb.DuckDBPyConnection) -> str | None:
         return "true"
     if not rows:
         return None
-    conditions = ["true"]
+    models = {row[0] for row in rows}
+    named = ", ".join("'" + model.replace("'", "''") + "'" for model in sorted(models - {None})) or "null"
+    conditions = [f"(model in ({named}) or model is null)" if None in models else f"model in ({named})"]
     for column, (name, value) in enumerate(_FACTORS, 1):
         # A plain condition on the column: it reaches the statistics of the files, and skips most of them.
         if all(row[column] for row in rows):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tokenlake.schema import Table, arrow_schema
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 UNKNOWN_MONTH = "unknown"
 """The partition of rows that have no time at all."""
 
-_ROW_GROUP_ROWS = 122_880
+ROW_GROUP_ROWS = 122_880
+"""Rows of a row group."""
+
 _NEVER_ALIKE = frozenset(
     [
         *("key", "id", "message_id", "request_id", "uuid", "tool_use_id", "text", "detail", "target", "raw", "head"),
@@ -63,8 +65,6 @@ def write(con: duckdb.DuckDBPyConnection, table: Table, query: str, folder: Path
     order = ", ".join(f'"{name}"' for name in table.order)
     months = month(table) if table.monthly else "''"
     rows = con.sql(f"select {names}, {months} as month from ({query}) order by month, {order}").to_arrow_table()
-    # Ids differ from row to row: looking for a dictionary of them would be in vain.
-    repetitive = [column.name for column in table.columns if column.name not in _NEVER_ALIKE]
     paths = []
     for name, part in _by_month(rows) if table.monthly else [("", rows)]:
         path = folder / table.name / (f"month={name}" if table.monthly else "") / f"{tag}.parquet"
@@ -72,19 +72,27 @@ def write(con: duckdb.DuckDBPyConnection, table: Table, query: str, folder: Path
         pq.write_table(
             part.drop_columns("month").cast(arrow_schema(table)),
             path,
-            compression="zstd",
-            row_group_size=_ROW_GROUP_ROWS,
-            use_dictionary=repetitive,
-            bloom_filter_options=_bloom_filters(table, part.num_rows),
+            row_group_size=ROW_GROUP_ROWS,
+            **parquet_options(table, part.num_rows),
         )
         paths.append(path)
     return paths
 
 
-def _bloom_filters(table: Table, rows: int) -> dict[str, dict[str, float]]:
-    """A filter on every id: whether a lake holds an id is asked of each of its row groups by every ingest."""
-    names = [name for name in table.names if name in _SOUGHT]
-    return {name: {"ndv": max(1, min(rows, _ROW_GROUP_ROWS)), "fpp": _FALSE_POSITIVES} for name in names}
+def parquet_options(table: Table, rows: int) -> dict[str, Any]:
+    """How pyarrow writes a data file of so many rows: compression, dictionaries, and a Bloom filter on every id.
+
+    Whether a lake holds an id is asked of each of its row groups by every ingest; the filters answer for nearly all.
+    """
+    ndv = max(1, min(rows, ROW_GROUP_ROWS))
+    return {
+        "compression": "zstd",
+        # Ids differ from row to row: looking for a dictionary of them would be in vain.
+        "use_dictionary": [name for name in table.names if name not in _NEVER_ALIKE],
+        "bloom_filter_options": {
+            name: {"ndv": ndv, "fpp": _FALSE_POSITIVES} for name in table.names if name in _SOUGHT
+        },
+    }
 
 
 def _by_month(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:

@@ -13,16 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tokenlake.schema import Table, arrow_schema
+from tokenlake.store.partitions import ROW_GROUP_ROWS, parquet_options
 from tokenlake.synth.lakes_days import Flags, Generator, Ints
 
-# As the store writes its files.
-ROW_GROUP_ROWS: Final = 122_880
-_NEVER_ALIKE: Final = frozenset(
-    [
-        *("key", "id", "message_id", "request_id", "uuid", "tool_use_id", "text", "detail", "target", "raw", "head"),
-        *("ts", "last_ts", "result_ts", "offset", "line"),
-    ]
-)
 _LETTERS: Final = (b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" * 5)[:256]
 _HEX: Final = b"0123456789abcdef" * 16
 
@@ -126,8 +119,7 @@ def _write_file(table: Table, columns: Mapping[str, Column], start: int, end: in
         pa.field(field.name, pa.dictionary(pa.int32(), field.type) if field.name in coded else field.type)
         for field in final
     )
-    repetitive = [name for name in table.names if name not in _NEVER_ALIKE]
-    with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=repetitive, store_schema=False) as writer:
+    with pq.ParquetWriter(path, schema, store_schema=False, **parquet_options(table, end - start)) as writer:
         # Of its strings a file of the store knows nothing but that they are strings.
         writer.add_key_value_metadata({"ARROW:schema": base64.b64encode(final.serialize()).decode()})
         for low in range(start, end, ROW_GROUP_ROWS):
