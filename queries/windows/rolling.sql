@@ -115,40 +115,55 @@ periods as (
     from quarter_hours
 ),
 
--- One row a request and window; what leaves is below zero.
-request_sums as (
+sums_by_period as (
     select
         1 as place,
-        instant_us,
-        instant_us // 900000000 as quarter_hour,
-        window_sum::double as window_sum
+        periods.period,
+        count(*) as requests,
+        max(short_sums.window_sum)::double as peak,
+        quantile_cont(short_sums.window_sum::double, [0.5, 0.95]) as quantiles,
+        max(periods.short_tumbling)::double as tumbling_peak
     from short_sums
-    where change >= 0
+    inner join periods on short_sums.instant_us // 900000000 = periods.quarter_hour
+    where $by <> 'request'
+        -- What leaves is below zero.
+        and short_sums.change >= 0
+        and ($since is null or short_sums.instant_us >= epoch_us($since::timestamptz))
+        and ($until is null or short_sums.instant_us < epoch_us($until::timestamptz))
+    group by periods.period
     union all
     select
         2 as place,
-        instant_us,
-        instant_us // 900000000 as quarter_hour,
-        window_sum::double as window_sum
-    from long_sums
-    where change >= 0
-),
-
-sums_by_period as (
-    select
-        request_sums.place,
         periods.period,
         count(*) as requests,
-        max(request_sums.window_sum) as peak,
-        quantile_cont(request_sums.window_sum, [0.5, 0.95]) as quantiles,
-        max(case when request_sums.place = 1 then periods.short_tumbling else periods.long_tumbling end)::double
-            as tumbling_peak
-    from request_sums
-    inner join periods on request_sums.quarter_hour = periods.quarter_hour
+        max(long_sums.window_sum)::double as peak,
+        quantile_cont(long_sums.window_sum::double, [0.5, 0.95]) as quantiles,
+        max(periods.long_tumbling)::double as tumbling_peak
+    from long_sums
+    inner join periods on long_sums.instant_us // 900000000 = periods.quarter_hour
     where $by <> 'request'
-        and ($since is null or request_sums.instant_us >= epoch_us($since::timestamptz))
-        and ($until is null or request_sums.instant_us < epoch_us($until::timestamptz))
-    group by request_sums.place, periods.period
+        -- What leaves is below zero.
+        and long_sums.change >= 0
+        and ($since is null or long_sums.instant_us >= epoch_us($since::timestamptz))
+        and ($until is null or long_sums.instant_us < epoch_us($until::timestamptz))
+    group by periods.period
+),
+
+-- Requests of one instant have the same sums.
+sums_of_instants as (
+    select distinct
+        1 as place,
+        instant_us,
+        window_sum::double as window_sum
+    from short_sums
+    where $by = 'request' and change >= 0
+    union all
+    select distinct
+        2 as place,
+        instant_us,
+        window_sum::double as window_sum
+    from long_sums
+    where $by = 'request' and change >= 0
 ),
 
 unpriced_by_period as (
@@ -177,7 +192,6 @@ windows as (
     from sums_by_period
     left join unpriced_by_period on sums_by_period.period = unpriced_by_period.period
     union all
-    -- Requests of one instant have the same sums.
     select
         sums_of_instants.place,
         measured_requests.key as period,
@@ -190,9 +204,7 @@ windows as (
             as tumbling_peak,
         (not measured_requests.is_priced)::bigint as unpriced_requests
     from measured_requests
-    inner join (
-        select distinct place, instant_us, window_sum from request_sums
-    ) as sums_of_instants on measured_requests.instant_us = sums_of_instants.instant_us
+    inner join sums_of_instants on measured_requests.instant_us = sums_of_instants.instant_us
     inner join periods on measured_requests.quarter_hour = periods.quarter_hour
     where $by = 'request'
         and ($since is null or measured_requests.instant_us >= epoch_us($since::timestamptz))
