@@ -8,7 +8,7 @@
 -- tumbling_peak       beside it, the largest total of the fixed windows of that length, laid end to end from a Monday
 --                     0:00 UTC, in which these requests were made: what a count by fixed windows would have shown
 -- peak_per_tumbling   peak / tumbling_peak
--- unpriced_requests   of the requests, those whose model has no price: with --measure cost they are not in any sum
+-- unpriced_requests   with --measure cost: of the requests, those whose model has no price; they are not in any sum
 -- The unit is that of --measure: tokens, requests, or dollars. total = input + output + cache-write + cache-read.
 -- --by request: a row for each request and window; `by` is its key, and the sum stands in peak, p50 and p95 alike.
 -- --since and --until choose the rows that are shown; the sums reach back beyond them.
@@ -20,11 +20,15 @@
 -- example: tokenlake windows rolling --since 30d
 -- example: tokenlake windows rolling --measure cost --hours 24 --by hour --since 7d
 
-with measured_requests as (
+-- Only dollars need the prices: each branch of this union is empty unless it is asked for.
+with amounts as (
     select
         key,
-        epoch_us(ts) as instant_us,
-        epoch_us(ts) // 900000000 as quarter_hour,
+        ts,
+        host,
+        project,
+        model,
+        session_id,
         case $measure
             when 'total'
                 then input_tokens + output_tokens + cache_write_5m_tokens + cache_write_1h_tokens + cache_read_tokens
@@ -32,12 +36,34 @@ with measured_requests as (
             when 'output' then output_tokens
             when 'cache-write' then cache_write_5m_tokens + cache_write_1h_tokens
             when 'cache-read' then cache_read_tokens
-            when 'requests' then 1
-            -- Whole picodollars, so that what enters a sum leaves it to the last digit.
-            else coalesce(cost_pico, 0)
+            else 1
         end as amount,
-        is_priced
+        true as is_counted
+    from deduped
+    where $measure <> 'cost'
+    union all
+    select
+        key,
+        ts,
+        host,
+        project,
+        model,
+        session_id,
+        -- Whole picodollars, so that what enters a sum leaves it to the last digit.
+        coalesce(cost_pico, 0) as amount,
+        is_priced as is_counted
     from costs
+    where $measure = 'cost'
+),
+
+measured_requests as (
+    select
+        key,
+        epoch_us(ts) as instant_us,
+        epoch_us(ts) // 900000000 as quarter_hour,
+        amount,
+        is_counted
+    from amounts
     where ts is not null
         -- A long window before the first row shown and one after the last: what lies beyond is in none of their sums.
         and ($since is null or ts > make_timestamptz(epoch_us($since::timestamptz) - $long_hours * 3600000000))
@@ -115,14 +141,12 @@ periods as (
     from quarter_hours
 ),
 
-sums_by_period as (
+sums_in_periods as (
     select
         1 as place,
         periods.period,
-        count(*) as requests,
-        max(short_sums.window_sum)::double as peak,
-        quantile_cont(short_sums.window_sum::double, [0.5, 0.95]) as quantiles,
-        max(periods.short_tumbling)::double as tumbling_peak
+        short_sums.window_sum::double as window_sum,
+        periods.short_tumbling::double as tumbling
     from short_sums
     inner join periods on short_sums.instant_us // 900000000 = periods.quarter_hour
     where $by <> 'request'
@@ -130,15 +154,12 @@ sums_by_period as (
         and short_sums.change >= 0
         and ($since is null or short_sums.instant_us >= epoch_us($since::timestamptz))
         and ($until is null or short_sums.instant_us < epoch_us($until::timestamptz))
-    group by periods.period
     union all
     select
         2 as place,
         periods.period,
-        count(*) as requests,
-        max(long_sums.window_sum)::double as peak,
-        quantile_cont(long_sums.window_sum::double, [0.5, 0.95]) as quantiles,
-        max(periods.long_tumbling)::double as tumbling_peak
+        long_sums.window_sum::double as window_sum,
+        periods.long_tumbling::double as tumbling
     from long_sums
     inner join periods on long_sums.instant_us // 900000000 = periods.quarter_hour
     where $by <> 'request'
@@ -146,7 +167,30 @@ sums_by_period as (
         and long_sums.change >= 0
         and ($since is null or long_sums.instant_us >= epoch_us($since::timestamptz))
         and ($until is null or long_sums.instant_us < epoch_us($until::timestamptz))
-    group by periods.period
+),
+
+-- Over a partition the quantiles hold one period at a time; as sums of a group they would hold all of them.
+quantiles_in_periods as (
+    select
+        place,
+        period,
+        window_sum,
+        tumbling,
+        quantile_cont(window_sum, [0.5, 0.95]) over (partition by place, period) as quantiles
+    from sums_in_periods
+),
+
+sums_by_period as (
+    select
+        place,
+        period,
+        count(*) as requests,
+        max(window_sum) as peak,
+        max(quantiles[1]) as p50,
+        max(quantiles[2]) as p95,
+        max(tumbling) as tumbling_peak
+    from quantiles_in_periods
+    group by place, period
 ),
 
 -- Requests of one instant have the same sums.
@@ -172,7 +216,7 @@ unpriced_by_period as (
         count(*) as unpriced_requests
     from measured_requests
     inner join periods on measured_requests.quarter_hour = periods.quarter_hour
-    where not measured_requests.is_priced
+    where not measured_requests.is_counted
         and ($since is null or measured_requests.instant_us >= epoch_us($since::timestamptz))
         and ($until is null or measured_requests.instant_us < epoch_us($until::timestamptz))
     group by periods.period
@@ -185,8 +229,8 @@ windows as (
         null as instant_us,
         sums_by_period.requests,
         sums_by_period.peak,
-        sums_by_period.quantiles[1] as p50,
-        sums_by_period.quantiles[2] as p95,
+        sums_by_period.p50,
+        sums_by_period.p95,
         sums_by_period.tumbling_peak,
         coalesce(unpriced_by_period.unpriced_requests, 0) as unpriced_requests
     from sums_by_period
@@ -202,7 +246,7 @@ windows as (
         sums_of_instants.window_sum as p95,
         case when sums_of_instants.place = 1 then periods.short_tumbling else periods.long_tumbling end::double
             as tumbling_peak,
-        (not measured_requests.is_priced)::bigint as unpriced_requests
+        (not measured_requests.is_counted)::bigint as unpriced_requests
     from measured_requests
     inner join sums_of_instants on measured_requests.instant_us = sums_of_instants.instant_us
     inner join periods on measured_requests.quarter_hour = periods.quarter_hour
