@@ -61,6 +61,7 @@ measured_requests as (
         key,
         epoch_us(ts) as instant_us,
         epoch_us(ts) // 900000000 as quarter_hour,
+        epoch_us(ts) // 10000000 as slice,
         amount,
         is_counted
     from amounts
@@ -75,44 +76,127 @@ measured_requests as (
 ),
 
 -- A request enters a window when it is made, with its amount, and leaves it, with the amount below zero, when the
--- window's length has passed. Without a frame of its own a running sum takes in all changes of an instant, as it must:
--- no order among them counts. One window after the other takes half the memory.
-short_sums as (
+-- window's length has passed. The running sum of these changes is made within slices of ten seconds, on top of the sum
+-- of all slices before: to sort slices takes far less than to sort all. Without a frame of its own a running sum takes
+-- in all changes of an instant, as it must: no order among them counts.
+slices as (
+    select
+        slice,
+        sum(amount) as amount
+    from measured_requests
+    group by slice
+),
+
+short_changes as (
     select
         instant_us,
-        change,
-        sum(change) over (order by instant_us) as window_sum
+        slice,
+        amount as change
+    from measured_requests
+    union all
+    select
+        instant_us + $hours * 3600000000 as instant_us,
+        slice + $hours * 360 as slice,
+        -amount as change
+    from measured_requests
+    where amount > 0
+),
+
+short_slices as (
+    select
+        slice,
+        sum(amount) over (order by slice rows between unbounded preceding and 1 preceding) as sum_before
     from (
         select
-            instant_us,
-            amount as change
-        from measured_requests
-        union all
+            slice,
+            sum(amount) as amount
+        from (
+            select
+                slice,
+                amount
+            from slices
+            union all
+            select
+                slice + $hours * 360 as slice,
+                -amount as amount
+            from slices
+        ) as entered_and_left
+        group by slice
+    ) as slice_changes
+),
+
+short_sums_in_slices as (
+    select
+        instant_us,
+        slice,
+        change,
+        sum(change) over (partition by slice order by instant_us) as sum_within
+    from short_changes
+),
+
+short_sums as (
+    select
+        sums.instant_us,
+        sums.change,
+        coalesce(short_slices.sum_before, 0) + sums.sum_within as window_sum
+    from short_sums_in_slices as sums
+    inner join short_slices on sums.slice = short_slices.slice
+),
+
+long_changes as (
+    select
+        instant_us,
+        slice,
+        amount as change
+    from measured_requests
+    union all
+    select
+        instant_us + $long_hours * 3600000000 as instant_us,
+        slice + $long_hours * 360 as slice,
+        -amount as change
+    from measured_requests
+    where amount > 0
+),
+
+long_slices as (
+    select
+        slice,
+        sum(amount) over (order by slice rows between unbounded preceding and 1 preceding) as sum_before
+    from (
         select
-            instant_us + $hours * 3600000000 as instant_us,
-            -amount as change
-        from measured_requests
-        where amount > 0
-    ) as changes
+            slice,
+            sum(amount) as amount
+        from (
+            select
+                slice,
+                amount
+            from slices
+            union all
+            select
+                slice + $long_hours * 360 as slice,
+                -amount as amount
+            from slices
+        ) as entered_and_left
+        group by slice
+    ) as slice_changes
+),
+
+long_sums_in_slices as (
+    select
+        instant_us,
+        slice,
+        change,
+        sum(change) over (partition by slice order by instant_us) as sum_within
+    from long_changes
 ),
 
 long_sums as (
     select
-        instant_us,
-        change,
-        sum(change) over (order by instant_us) as window_sum
-    from (
-        select
-            instant_us,
-            amount as change
-        from measured_requests
-        union all
-        select
-            instant_us + $long_hours * 3600000000 as instant_us,
-            -amount as change
-        from measured_requests
-        where amount > 0
-    ) as changes
+        sums.instant_us,
+        sums.change,
+        coalesce(long_slices.sum_before, 0) + sums.sum_within as window_sum
+    from long_sums_in_slices as sums
+    inner join long_slices on sums.slice = long_slices.slice
 ),
 
 -- Every zone is a whole number of quarter hours off UTC: days and fixed windows are made of these.

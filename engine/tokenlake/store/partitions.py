@@ -22,7 +22,14 @@ ROW_GROUP_ROWS = 122_880
 _NEVER_ALIKE = frozenset(
     [
         *("key", "id", "message_id", "request_id", "uuid", "tool_use_id", "text", "detail", "target", "raw", "head"),
-        *("ts", "last_ts", "result_ts", "offset", "line"),
+        "result_ts",
+    ]
+)
+# Written as differences: a third smaller than with a dictionary, and read two to three times as fast.
+_PACKED = frozenset(
+    [
+        *("ts", "last_ts", "offset", "line", "output_tokens", "context_tokens"),
+        *("cache_write_5m_tokens", "cache_write_1h_tokens", "cache_read_tokens"),
     ]
 )
 _SOUGHT = frozenset(["key", "id", "tool_use_id"])
@@ -88,7 +95,8 @@ def parquet_options(table: Table, rows: int) -> dict[str, Any]:
     return {
         "compression": "zstd",
         # Ids differ from row to row: looking for a dictionary of them would be in vain.
-        "use_dictionary": [name for name in table.names if name not in _NEVER_ALIKE],
+        "use_dictionary": [name for name in table.names if name not in _NEVER_ALIKE | _PACKED],
+        "column_encoding": dict.fromkeys(_PACKED.intersection(table.names), "DELTA_BINARY_PACKED"),
         "bloom_filter_options": {
             name: {"ndv": ndv, "fpp": _FALSE_POSITIVES} for name in table.names if name in _SOUGHT
         },
