@@ -46,6 +46,7 @@ def report_options(reads_costs: bool = True) -> list[click.Parameter]:
     return [
         click.Option(["--since"], metavar="WHEN", help=f"From this local day or instant on: {FORMS}."),
         click.Option(["--until"], metavar="WHEN", help="To the end of this local day, or to this instant."),
+        click.Option(["--now"], metavar="WHEN", help="What to take for the present, also of ages [default: it]."),
         click.Option(["--tz"], metavar="ZONE", help="Time zone of days, weeks and months [default: the machine's]."),
         click.Option(["--project"], metavar="TEXT", help="Only projects whose path holds this text."),
         click.Option(["--model"], metavar="TEXT", help="Only models whose name holds this text."),

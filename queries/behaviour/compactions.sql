@@ -48,7 +48,7 @@ chain_requests as (
         cost,
         row_number() over (
             partition by session_id, coalesce(is_sidechain, false), coalesce(agent_id, '')
-            order by ts, key, file_id, "offset"
+            order by ts, file_id, "offset", key
         ) as chain_request
     from costs
     where origin <> 'advisor' and session_id in (select session_id from compactions)

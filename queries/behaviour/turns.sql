@@ -1,13 +1,18 @@
 -- Turns: time, requests, tool calls and cost of what one prompt sets off
 -- A turn begins with a typed prompt or a slash command and ends before the next one of its session; what subagents do
 -- meanwhile belongs to it. Only turns with requests are counted, and of these the requests that pass the filters.
+-- Requests before a session's first prompt, or of a session without one, are outside turns: they are in the totals
+-- (requests, subagent_requests, tool_calls, cost, unpriced_requests), and in no figure of turns.
 -- requests_per_turn, tool_calls_per_turn, cost_per_turn   means; median_*, p95_* and largest_* are over turns
 -- subagent_requests  those made by subagents
+-- requests_outside_turns, cost_outside_turns   part of requests and cost that is outside turns; the cost is null where
+--                    none of these requests is priced, or there are none
 -- elapsed_ms         from the prompt to the last request's last record, per turn
 -- timed_turns        turns whose working time is logged (turn_duration, since 2.1.1); duration_ms is of these only
 -- cost               dollars; cost columns leave out unpriced_requests
 -- prompt             beginning of the prompt, with --by turn; null in a lake made with --no-text
--- Days are local days of the turn's first request. With --by turn the dearest turns come first.
+-- Days are local days of the turn's first request; a request outside turns counts under its own day, project and so on.
+-- With --by turn the dearest turns come first; one last row, "(before the first prompt)", is all that is outside turns.
 --
 -- $by text = 'day' {none|turn|day|session|project|model|version}: what a row stands for; of projects, models and versions, that of the turn's first request
 -- example: tokenlake behaviour turns --since 30d
@@ -93,9 +98,11 @@ turns as (
         (max(epoch_us(last_ts)) - epoch_us(coalesce(min(turn_ts), min(ts)))) // 1000 as elapsed_ms,
         sum(cost) as cost
     from turn_requests
+    where turn_id is not null
     group by session_id, turn_id
 ),
 
+-- is_turn is false in rows that stand for one request outside turns: they count in totals only.
 grouped_turns as (
     select
         case $by
@@ -109,6 +116,7 @@ grouped_turns as (
             else coalesce(turns.version, '(none)')
         end as name,
         case when $by = 'turn' then turns.turn_id end as turn_id,
+        true as is_turn,
         turns.requests,
         turns.subagent_requests,
         turns.unpriced_requests,
@@ -118,31 +126,55 @@ grouped_turns as (
         turns.cost
     from turns
     left join logged_durations on turns.turn_id = logged_durations.turn_id
+    union all
+    select
+        case $by
+            when 'none' then 'all'
+            when 'day' then strftime(ts at time zone $tz, '%Y-%m-%d')
+            when 'turn' then '(before the first prompt)'
+            when 'session' then coalesce(session_id, '(none)')
+            when 'project' then coalesce(project, '(none)')
+            when 'model' then coalesce(model, '(none)')
+            else coalesce(version, '(none)')
+        end as name,
+        null as turn_id,
+        false as is_turn,
+        1 as requests,
+        case when is_sidechain then 1 else 0 end as subagent_requests,
+        case when not is_priced then 1 else 0 end as unpriced_requests,
+        coalesce(tool_calls, 0) as tool_calls,
+        null::bigint as elapsed_ms,
+        null::bigint as duration_ms,
+        cost
+    from turn_requests
+    where turn_id is null
 ),
 
 groups as (
     select
         name,
         turn_id,
-        count(*) as turns,
+        count(*) filter (is_turn) as turns,
         sum(requests)::bigint as requests,
+        count(*) filter (not is_turn) as requests_outside_turns,
         sum(subagent_requests)::bigint as subagent_requests,
         sum(tool_calls)::bigint as tool_calls,
-        avg(requests)::double as requests_per_turn,
-        quantile_cont(requests, 0.5) as median_requests,
-        quantile_cont(requests, 0.95) as p95_requests,
-        max(requests) as largest_requests,
-        avg(tool_calls)::double as tool_calls_per_turn,
+        (avg(requests) filter (is_turn))::double as requests_per_turn,
+        quantile_cont(requests, 0.5) filter (is_turn) as median_requests,
+        quantile_cont(requests, 0.95) filter (is_turn) as p95_requests,
+        max(requests) filter (is_turn) as largest_requests,
+        (avg(tool_calls) filter (is_turn))::double as tool_calls_per_turn,
         quantile_cont(elapsed_ms, 0.5) as median_elapsed_ms,
         quantile_cont(elapsed_ms, 0.95) as p95_elapsed_ms,
         count(duration_ms) as timed_turns,
         coalesce(sum(duration_ms), 0)::bigint as duration_ms,
         quantile_cont(duration_ms, 0.5) as median_duration_ms,
         sum(cost) as cost,
-        avg(cost::double) as cost_per_turn,
-        quantile_cont(cost::double, 0.5) as median_cost,
-        quantile_cont(cost::double, 0.95) as p95_cost,
-        max(cost) as largest_cost,
+        avg(cost::double) filter (is_turn) as cost_per_turn,
+        quantile_cont(cost::double, 0.5) filter (is_turn) as median_cost,
+        quantile_cont(cost::double, 0.95) filter (is_turn) as p95_cost,
+        max(cost) filter (is_turn) as largest_cost,
+        sum(cost) filter (not is_turn) as cost_outside_turns,
         sum(unpriced_requests)::bigint as unpriced_requests
     from grouped_turns
     group by name, turn_id
@@ -152,6 +184,7 @@ select
     groups.name as "by",
     groups.turns,
     groups.requests,
+    groups.requests_outside_turns,
     groups.subagent_requests,
     groups.tool_calls,
     groups.requests_per_turn,
@@ -169,13 +202,15 @@ select
     groups.median_cost,
     groups.p95_cost,
     groups.largest_cost,
+    groups.cost_outside_turns,
     groups.unpriced_requests,
     left(replace(prompts.text, chr(10), ' '), 80) as prompt
 from groups
 left join prompts on groups.turn_id = prompts.id
--- Days in their order, the others by cost.
+-- Days in their order, the others by cost; what is no turn comes after the turns.
 order by
     case when $by = 'day' then groups.name end,
+    case when $by = 'turn' and groups.turns = 0 then 1 else 0 end,
     groups.cost desc nulls last,
     groups.requests desc,
     groups.name,

@@ -9,7 +9,7 @@
 -- rewrite_factor           writes / the sum of each session's largest context in the row; 1.0 is ideal. Not for
 --                          --by context-decile and turn, whose rows hold scattered requests of a session
 -- cost_api                 dollars for input and output; cost = cost_api + cache writes + cache reads + web searches
--- total_per_api_cost       cost / cost_api
+-- total_per_api_cost       cost / cost_api; this and cache_cost_share leave out costs from the log (--cost-mode)
 -- cache_cost_share         (cost_cache_read + cost_cache_write) / cost
 -- no_cache_cost            dollars without a cache: context at the input price + output + web searches
 -- saved                    1 - cost / no_cache_cost, both without what was logged as one figure (--cost-mode)
@@ -40,6 +40,17 @@ context_deciles as (
     from context_counts
 ),
 
+-- Numbered over whole sessions: a filter must not change the number of a request.
+numbered_requests as (
+    select
+        key,
+        file_id,
+        "offset",
+        row_number() over (partition by session_id order by ts, file_id, "offset", key) as place
+    from deduped
+    where $by = 'turn'
+),
+
 -- Each branch of this union is empty unless its grouping is asked for, so that only one is computed.
 placed_requests as (
     select selected_of_mode.*, null::bigint as place
@@ -51,10 +62,12 @@ placed_requests as (
     inner join context_deciles on selected_of_mode.context_tokens = context_deciles.context_tokens
     where $by = 'context-decile'
     union all
-    select
-        selected_of_mode.*,
-        row_number() over (partition by session_id order by ts, file_id, "offset", key) as place
+    select selected_of_mode.*, numbered_requests.place
     from selected_of_mode
+    inner join numbered_requests
+        on selected_of_mode.key = numbered_requests.key
+        and selected_of_mode.file_id = numbered_requests.file_id
+        and selected_of_mode."offset" = numbered_requests."offset"
     where $by = 'turn'
 ),
 
@@ -298,8 +311,8 @@ select
     cost_cache_write,
     cost_cache_read,
     cost,
-    cost::double / nullif(cost_api::double, 0) as total_per_api_cost,
-    (cost_cache_write + cost_cache_read)::double / nullif(cost::double, 0) as cache_cost_share,
+    cost_calculated::double / nullif(cost_api::double, 0) as total_per_api_cost,
+    (cost_cache_write + cost_cache_read)::double / nullif(cost_calculated::double, 0) as cache_cost_share,
     no_cache_cost,
     1 - cost_calculated::double / nullif(no_cache_cost::double, 0) as saved,
     unpriced_requests,

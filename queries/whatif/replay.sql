@@ -373,19 +373,19 @@ sums_by_price as (
     group by scenario, price_id
 ),
 
--- Fifteen digits of tokens and nine of price: a decimal, because a product may exceed 64 bits.
+-- Fifteen digits of tokens and twelve of price: a decimal, because a product may exceed 64 bits.
 priced_sums as (
     select
         sums_by_price.*,
         case
             when price_rates.price_id is not null then
-                sums_by_price.input_tokens::decimal(15, 0) * price_rates.input_price_pico::decimal(9, 0)
-                + sums_by_price.output_tokens::decimal(15, 0) * price_rates.output_price_pico::decimal(9, 0)
+                sums_by_price.input_tokens::decimal(15, 0) * price_rates.input_price_pico::decimal(12, 0)
+                + sums_by_price.output_tokens::decimal(15, 0) * price_rates.output_price_pico::decimal(12, 0)
                 + sums_by_price.cache_write_5m_tokens::decimal(15, 0)
-                    * price_rates.cache_write_5m_price_pico::decimal(9, 0)
+                    * price_rates.cache_write_5m_price_pico::decimal(12, 0)
                 + sums_by_price.cache_write_1h_tokens::decimal(15, 0)
-                    * price_rates.cache_write_1h_price_pico::decimal(9, 0)
-                + sums_by_price.cache_read_tokens::decimal(15, 0) * price_rates.cache_read_price_pico::decimal(9, 0)
+                    * price_rates.cache_write_1h_price_pico::decimal(12, 0)
+                + sums_by_price.cache_read_tokens::decimal(15, 0) * price_rates.cache_read_price_pico::decimal(12, 0)
                 + sums_by_price.web_search_pico
         end as cost_pico
     from sums_by_price

@@ -12,7 +12,7 @@
 -- burn_tokens_per_min    total_tokens per minute between its first and last request
 -- projected_tokens       of the active block: total_tokens if it went on at that rate until its end
 -- projected_cost         the same in dollars
--- total_per_api_cost     cost / cost_api
+-- total_per_api_cost     cost / cost_api, of the requests whose cost is not from the log
 -- unpriced_requests      requests whose model has no price, in no cost column
 -- host                   the machine whose blocks these are, with --by host; else `all`
 -- --origin assistant, as ccusage: requests from transcripts of their own, at the time of the row that ccusage keeps;
@@ -460,7 +460,8 @@ select
     burn_tokens_per_min,
     round(projected_tokens)::bigint as projected_tokens,
     projected_cost::decimal(38, 12) as projected_cost,
-    cost::double / nullif(cost_api::double, 0) as total_per_api_cost,
+    (cost_input + cost_output + cost_cache_write + cost_cache_read + cost_web_search)::double
+        / nullif(cost_api::double, 0) as total_per_api_cost,
     unpriced_requests,
     account as host
 from shown

@@ -67,8 +67,8 @@ measured_requests as (
     from amounts
     where ts is not null
         -- A long window before the first row shown and one after the last: what lies beyond is in none of their sums.
-        and ($since is null or ts > make_timestamptz(epoch_us($since::timestamptz) - $long_hours * 3600000000))
-        and ($until is null or ts < make_timestamptz(epoch_us($until::timestamptz) + $long_hours * 3600000000))
+        and ($since is null or ts > make_timestamptz(epoch_us($since::timestamptz) - greatest($hours, $long_hours) * 3600000000))
+        and ($until is null or ts < make_timestamptz(epoch_us($until::timestamptz) + greatest($hours, $long_hours) * 3600000000))
         and ($host is null or host = $host)
         and ($project is null or contains(lower(project), lower($project)))
         and ($model is null or contains(lower(model), lower($model)))

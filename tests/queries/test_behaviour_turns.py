@@ -83,19 +83,20 @@ def lake(tmp_path: Path) -> Snapshot:
 
 
 def test_one_row_of_all_turns(lake: Snapshot) -> None:
-    """The turn of s2 has no prompt: it begins with its request. /theme sets off no request, so it is no turn."""
+    """The request of s2 follows no prompt: it is outside turns. /theme sets off no request, so it is no turn."""
     (row,) = answer(lake, "turns", by="none")
     expected = {
         "by": "all",
-        "turns": 3,
+        "turns": 2,
         "requests": 5,
+        "requests_outside_turns": 1,
         "subagent_requests": 1,
         "tool_calls": 4,
-        "requests_per_turn": 5 / 3,
-        "median_requests": 1.0,
+        "requests_per_turn": 2.0,
+        "median_requests": 2.0,
         "largest_requests": 3,
-        "tool_calls_per_turn": 4 / 3,
-        "median_elapsed_ms": 6_000.0,
+        "tool_calls_per_turn": 2.0,
+        "median_elapsed_ms": 23_000.0,
         "timed_turns": 1,
         "duration_ms": 35_000,
         "median_duration_ms": 35_000.0,
@@ -103,12 +104,13 @@ def test_one_row_of_all_turns(lake: Snapshot) -> None:
         "cost_per_turn": 50.0,
         "median_cost": 50.0,
         "largest_cost": Decimal(75),
+        "cost_outside_turns": None,
         "unpriced_requests": 1,
         "prompt": None,
     }
     assert {name: row[name] for name in expected} == expected
-    assert row["p95_requests"] == pytest.approx(2.8)  # 0.9 of the way from 1 to 3
-    assert row["p95_elapsed_ms"] == pytest.approx(36_600)  # of 0, 6,000 and 40,000
+    assert row["p95_requests"] == pytest.approx(2.9)  # 0.95 of the way from 1 to 3
+    assert row["p95_elapsed_ms"] == pytest.approx(38_300)  # of 6,000 and 40,000
 
 
 def test_every_turn_with_its_prompt_the_dearest_first(lake: Snapshot) -> None:
@@ -116,18 +118,89 @@ def test_every_turn_with_its_prompt_the_dearest_first(lake: Snapshot) -> None:
     assert [(row["by"], row["requests"], row["cost"], row["duration_ms"], row["prompt"]) for row in rows] == [
         ("2026-05-04 09:00:10 s1", 3, 75, 35_000, "Log every ship."),
         ("2026-05-04 09:01:40 s1", 1, 25, 0, "next"),
-        ("2026-05-05 10:00:00 s2", 1, None, 0, None),
+        ("(before the first prompt)", 1, None, 0, None),
+    ]
+
+
+@pytest.fixture
+def resumed(tmp_path: Path) -> Snapshot:
+    """Five requests of $100 and 2 calls of s1, and one of s2, precede any prompt; p1: 1 request, $25; p2: 3, $75."""
+    out, dear = (0, MILLION, 0, 0, 0), (0, 4 * MILLION, 0, 0, 0)
+    return publish(
+        tmp_path,
+        requests=[
+            request("b1", 1, dear, tool_calls=2, is_sidechain=True, agent_id="a1"),
+            *(request(f"b{n}", n, dear, tool_calls=2) for n in range(2, 6)),
+            request("r1", 100, out, tool_calls=1, last_ts=at(102)),
+            *(request(f"r{n}", 198 + n, out, tool_calls=1, last_ts=at(200 + n)) for n in range(2, 5)),
+            request("alone", 90_000, dear, tool_calls=2, session_id="s2"),
+        ],
+        prompts=[prompt("p1", 100, "first"), prompt("p2", 200, "second")],
+    )
+
+
+def test_requests_before_the_first_prompt_are_in_the_totals_and_in_no_figure_of_turns(resumed: Snapshot) -> None:
+    (row,) = answer(resumed, "turns", by="none")
+    expected = {
+        "turns": 2,
+        "requests": 10,
+        "requests_outside_turns": 6,
+        "subagent_requests": 1,
+        "tool_calls": 16,
+        "requests_per_turn": 2.0,
+        "median_requests": 2.0,
+        "p95_requests": 2.9,
+        "largest_requests": 3,
+        "tool_calls_per_turn": 2.0,
+        "median_elapsed_ms": 3_000.0,  # 2,000 and 4,000
+        "p95_elapsed_ms": 3_900.0,
+        "cost": Decimal(700),
+        "cost_per_turn": 50.0,
+        "median_cost": 50.0,
+        "p95_cost": 72.5,
+        "largest_cost": Decimal(75),
+        "cost_outside_turns": Decimal(600),
+        "unpriced_requests": 0,
+    }
+    found = {name: row[name] for name in expected}
+    assert found == {n: pytest.approx(v) if isinstance(v, float) else v for n, v in expected.items()}
+
+
+def test_what_is_outside_turns_is_one_last_row_of_the_turns(resumed: Snapshot) -> None:
+    """However dear it is: it is no turn."""
+    rows = answer(resumed, "turns", by="turn")
+    assert [(row["by"], row["turns"], row["requests"], row["cost"], row["largest_cost"]) for row in rows] == [
+        ("2026-05-04 09:03:20 s1", 1, 3, 75, 75),
+        ("2026-05-04 09:01:40 s1", 1, 1, 25, 25),
+        ("(before the first prompt)", 0, 6, 600, None),
+    ]
+
+
+@pytest.mark.parametrize("by", ["none", "turn", "day", "session", "project", "model", "version"])
+def test_totals_over_groups_are_the_total(resumed: Snapshot, by: str) -> None:
+    rows = answer(resumed, "turns", by=by)
+    totals = {"turns": 2, "requests": 10, "requests_outside_turns": 6, "tool_calls": 16, "cost": 700}
+    assert {name: sum(row[name] for row in rows) for name in totals} == totals
+    assert sum(row["cost_outside_turns"] or 0 for row in rows) == 600
+
+
+def test_a_request_outside_turns_counts_under_its_own_day(resumed: Snapshot) -> None:
+    rows = answer(resumed, "turns", by="day")
+    names = ("by", "turns", "requests", "requests_outside_turns", "cost_outside_turns")
+    assert [tuple(row[name] for name in names) for row in rows] == [
+        ("2026-05-04", 2, 9, 5, 500),
+        ("2026-05-05", 0, 1, 1, 100),
     ]
 
 
 @pytest.mark.parametrize(
     ("by", "expected"),
     [
-        ("day", [("2026-05-04", 2), ("2026-05-05", 1)]),
-        ("session", [("s1", 2), ("s2", 1)]),
-        ("project", [("/home/ada/alpha", 2), ("/home/ada/beta", 1)]),
-        ("model", [("claude-opus-4-5-20251101", 2), ("some-model", 1)]),
-        ("version", [("2.1.119", 3)]),
+        ("day", [("2026-05-04", 2), ("2026-05-05", 0)]),
+        ("session", [("s1", 2), ("s2", 0)]),
+        ("project", [("/home/ada/alpha", 2), ("/home/ada/beta", 0)]),
+        ("model", [("claude-opus-4-5-20251101", 2), ("some-model", 0)]),
+        ("version", [("2.1.119", 2)]),
     ],
 )
 def test_groups(lake: Snapshot, by: str, expected: list[tuple[str, int]]) -> None:
@@ -136,7 +209,7 @@ def test_groups(lake: Snapshot, by: str, expected: list[tuple[str, int]]) -> Non
 
 def test_days_are_local(lake: Snapshot) -> None:
     rows = answer(lake, "turns", by="day", tz="Pacific/Auckland")
-    assert [(row["by"], row["turns"]) for row in rows] == [("2026-05-04", 2), ("2026-05-05", 1)]
+    assert [(row["by"], row["turns"]) for row in rows] == [("2026-05-04", 2), ("2026-05-05", 0)]
     rows = answer(lake, "turns", by="day", tz="America/Los_Angeles")
     assert [row["by"] for row in rows] == ["2026-05-04", "2026-05-05"]
     rows = answer(lake, "turns", by="turn", tz="Pacific/Auckland")
@@ -176,4 +249,8 @@ def test_turns_are_those_of_a_walk_through_the_session(
     rows: list[dict[str, Any]] = answer(lake, "turns", by="turn")
     owners = {row["key"]: row["session_id"] for row in sql(lake, "select key, session_id from requests").to_pylist()}
     assert sum(row["requests"] for row in rows) == len(expected)
-    assert len(rows) == len({(owners[key], turn) for key, turn in expected.items()})
+    begun = {(owners[key], turn) for key, turn in expected.items() if turn}
+    outside = sum(turn is None for turn in expected.values())
+    assert sum(row["turns"] for row in rows) == len(begun)
+    assert sum(row["requests_outside_turns"] for row in rows) == outside
+    assert len(rows) == len(begun) + (outside > 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -134,7 +135,8 @@ def _read(kind: str, value: object) -> Value:
         if kind == "integer":
             return value if isinstance(value, int) else int(value) if isinstance(value, str) else None
         if kind == "number":
-            return float(value) if isinstance(value, int | float | str) else None
+            number = float(value) if isinstance(value, int | float | str) else math.nan
+            return number if math.isfinite(number) else None
         if kind == "date":
             if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
                 return value

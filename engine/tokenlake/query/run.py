@@ -102,7 +102,8 @@ def _meta(title: str, text: str, settings: Settings, connection: duckdb.DuckDBPy
     return Meta(
         title,
         dedup=settings.dedup if "deduped" in read else None,
-        tz=settings.tz if "$tz" in text else None,
+        # A zone also says where the first and the last day begin and end.
+        tz=settings.tz if "$tz" in text or {"since", "until"} & effective & settings.shown.keys() else None,
         filters={name: value for name, value in settings.shown.items() if name in effective},
         cost_mode=cost_mode,
         prices=pricing.sources(connection) if reads_prices else (),

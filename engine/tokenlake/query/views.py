@@ -49,8 +49,15 @@ _HOST = "host = getvariable('host')"
 _PROJECT = "contains(lower(project), lower(getvariable('project')))"
 _MODEL = "contains(lower(model), lower(getvariable('model')))"
 
-_OF_REQUEST = "key in (select key from selected)"
-_OF_SESSION = "session_id in (select session_id from selected)"
+# Looked up without the dates: what happened yesterday may belong to a request of the day before.
+_OF_REQUESTS = {
+    name: f"key in (select key from deduped where {condition})"
+    for name, condition in (("project", _PROJECT), ("model", _MODEL))
+}
+_OF_SESSIONS = {
+    name: f"session_id in (select session_id from deduped where {condition})"
+    for name, condition in (("project", _PROJECT), ("model", _MODEL))
+}
 _TIMED = {"since": _SINCE, "until": _UNTIL, "session": _SESSION, "host": _HOST}
 _ALL = {**_TIMED, "project": _PROJECT, "model": _MODEL}
 
@@ -59,10 +66,10 @@ FILTERED: dict[str, tuple[str, dict[str, str]]] = {
     "selected_of_mode": ("requests_of_mode", _ALL),
     "selected_costs": ("costs", _ALL),
     "selected_chains": ("chains", _ALL),
-    "selected_tool_calls": ("tool_calls", {**_TIMED, "project": _OF_REQUEST, "model": _OF_REQUEST}),
-    "selected_texts": ("texts", {**_TIMED, "project": _OF_REQUEST, "model": _OF_REQUEST}),
-    "selected_prompts": ("prompts", {**_TIMED, "project": _PROJECT, "model": _OF_SESSION}),
-    "selected_events": ("events", {**_TIMED, "project": _OF_SESSION, "model": _OF_SESSION}),
+    "selected_tool_calls": ("tool_calls", {**_TIMED, **_OF_REQUESTS}),
+    "selected_texts": ("texts", {**_TIMED, **_OF_REQUESTS}),
+    "selected_prompts": ("prompts", {**_TIMED, **_OF_SESSIONS, "project": _PROJECT}),
+    "selected_events": ("events", {**_TIMED, **_OF_SESSIONS}),
     "selected_sessions": (
         "sessions",
         {
@@ -71,7 +78,7 @@ FILTERED: dict[str, tuple[str, dict[str, str]]] = {
             "session": _SESSION,
             "host": _HOST,
             "project": _PROJECT,
-            "model": _OF_SESSION,
+            "model": _OF_SESSIONS["model"],
         },
     ),
     "selected_files": (

@@ -169,8 +169,9 @@ def _made(data: dict[Path, bytes]) -> dict[str, list[Sequence[object]]]:
     installed = version(package.PACKAGE)
     base = [replace(price, source_version=installed) for price in base]
     corrections = sheets.corrections(*by_name[sheets.CORRECTIONS])
-    known = {factor.model for factor in factors}
-    factors += [factor for factor in sheets.factors(*by_name[sheets.FACTORS]) if factor.model not in known]
+    known = {(factor.kind, factor.model) for factor in factors}
+    shipped_factors = sheets.factors(*by_name[sheets.FACTORS])
+    factors += [factor for factor in shipped_factors if (factor.kind, factor.model) not in known]
     providers = {price.model: price.provider for price in base}
     for model, stands_for in _stand_ins(own_names, names, providers.keys()).items():
         base += [replace(price, model=model) for price in base if price.model == stands_for]
