@@ -139,6 +139,7 @@ def walked_turns(tables: dict[str, list[Row]]) -> dict[tuple[Any, Any], list[Row
 
 
 def test_turns(sample_lake: Snapshot, tables: dict[str, list[Row]]) -> None:
+    """Requests before a session's first prompt are in the totals of their own day, and in no figure of turns."""
     prompts = {row["id"]: row for row in tables["prompts"]}
     logged: dict[str, int] = defaultdict(int)
     for event in tables["events"]:
@@ -152,9 +153,14 @@ def test_turns(sample_lake: Snapshot, tables: dict[str, list[Row]]) -> None:
                 last = max(before, key=lambda p: (p["ts"], p["id"]))["id"]
                 logged[last] += int(json.loads(event["detail"])["durationMs"])
     days: dict[str, list[Row]] = defaultdict(list)
+    outside: dict[str, list[Row]] = defaultdict(list)
     for (_, turn), requests in walked_turns(tables).items():
+        if turn is None:
+            for row in requests:
+                outside[row["ts"].date().isoformat()].append(row)
+            continue
         first = min(requests, key=place)
-        begun = prompts[turn]["ts"] if turn else first["ts"]
+        begun = prompts[turn]["ts"]
         days[first["ts"].date().isoformat()].append(
             {
                 "requests": len(requests),
@@ -167,7 +173,9 @@ def test_turns(sample_lake: Snapshot, tables: dict[str, list[Row]]) -> None:
             }
         )
     expected = []
-    for day, turns in sorted(days.items()):
+    assert outside
+    for day in sorted({*days, *outside}):
+        turns, others = days[day], outside[day]
         costs = [float(turn["cost"]) for turn in turns if turn["cost"] is not None]
         sizes: list[float] = [turn["requests"] for turn in turns]
         times: list[float] = [turn["elapsed"] for turn in turns]
@@ -176,25 +184,29 @@ def test_turns(sample_lake: Snapshot, tables: dict[str, list[Row]]) -> None:
             {
                 "by": day,
                 "turns": len(turns),
-                "requests": sum(sizes),
-                "subagent_requests": sum(turn["subagents"] for turn in turns),
-                "tool_calls": sum(turn["tool_calls"] for turn in turns),
-                "requests_per_turn": statistics.fmean(sizes),
+                "requests": sum(sizes) + len(others),
+                "requests_outside_turns": len(others),
+                "subagent_requests": sum(turn["subagents"] for turn in turns)
+                + sum(row["is_sidechain"] for row in others),
+                "tool_calls": sum(turn["tool_calls"] for turn in turns) + sum(row["tool_calls"] or 0 for row in others),
+                "requests_per_turn": statistics.fmean(sizes) if turns else None,
                 "median_requests": quantile(sizes, 0.5),
                 "p95_requests": quantile(sizes, 0.95),
-                "largest_requests": max(sizes),
-                "tool_calls_per_turn": statistics.fmean(turn["tool_calls"] for turn in turns),
+                "largest_requests": max(sizes, default=None),
+                "tool_calls_per_turn": statistics.fmean(turn["tool_calls"] for turn in turns) if turns else None,
                 "median_elapsed_ms": quantile(times, 0.5),
                 "p95_elapsed_ms": quantile(times, 0.95),
                 "timed_turns": len(timed),
                 "duration_ms": sum(timed),
                 "median_duration_ms": quantile(timed, 0.5),
-                "cost": money(turns),
+                "cost": money([*turns, *others]),
                 "cost_per_turn": statistics.fmean(costs) if costs else None,
                 "median_cost": quantile(costs, 0.5),
                 "p95_cost": quantile(costs, 0.95),
                 "largest_cost": max((turn["cost"] for turn in turns if turn["cost"] is not None), default=None),
-                "unpriced_requests": sum(turn["unpriced"] for turn in turns),
+                "cost_outside_turns": money(others),
+                "unpriced_requests": sum(turn["unpriced"] for turn in turns)
+                + sum(not row["is_priced"] for row in others),
                 "prompt": None,
             }
         )
