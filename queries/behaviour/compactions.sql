@@ -45,7 +45,7 @@ chain_requests as (
         context_tokens,
         cache_read_tokens,
         cache_write_5m_tokens + cache_write_1h_tokens as cache_write_tokens,
-        cost,
+        cost_pico,
         row_number() over (
             partition by session_id, coalesce(is_sidechain, false), coalesce(agent_id, '')
             order by ts, file_id, "offset", key
@@ -122,7 +122,8 @@ surroundings as (
             as next_read_tokens,
         sum(chain_requests.cache_write_tokens) filter (chain_requests.chain_request = stretches.last_before + 1)::bigint
             as next_write_tokens,
-        sum(chain_requests.cost) filter (chain_requests.chain_request = stretches.last_before + 1) as next_cost,
+        sum(chain_requests.cost_pico) filter (chain_requests.chain_request = stretches.last_before + 1)::bigint
+            as next_cost_pico,
         count(*) filter (chain_requests.chain_request <= stretches.last_before) as requests_before,
         count(*) filter (chain_requests.chain_request > stretches.last_before) as requests_after,
         sum(request_signals.tool_errors) filter (chain_requests.chain_request <= stretches.last_before)::bigint
@@ -167,7 +168,7 @@ select
     1 - surroundings.context_after::double / nullif(surroundings.context_before, 0) as dropped_share,
     surroundings.next_read_tokens,
     surroundings.next_write_tokens,
-    surroundings.next_cost,
+    (surroundings.next_cost_pico * 0.000000000001)::decimal(38, 12) as next_cost,
     coalesce(surroundings.requests_before, 0) as requests_before,
     coalesce(surroundings.requests_after, 0) as requests_after,
     coalesce(surroundings.errors_before, 0) as errors_before,
