@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.query.lakes import instant, publish, request
+
 from tokenlake.query.run import run, sql
 from tokenlake.store.catalog import Snapshot
 
