@@ -74,8 +74,7 @@ class QueryOutcome:
 def cases_at(requests: int, chosen: Sequence[str], *, every: bool) -> list[Case]:
     """Give what is measured on a lake of this size: every saved query on a small one, those with targets on a large.
 
-    `chosen` names queries instead. Queries without a default for a parameter are left out unless their options are
-    known here.
+    `chosen` names queries instead. Queries with a parameter that must be given are left out.
     """
     from tokenlake.query import saved
 
@@ -87,15 +86,13 @@ def cases_at(requests: int, chosen: Sequence[str], *, every: bool) -> list[Case]
     for name, query in sorted(saved.load_all().queries.items()):
         if chosen and name not in chosen:
             continue
-        required = [parameter.name for parameter in query.parameters if parameter.required]
-        if any(parameter not in _ARGUMENTS for parameter in required):
+        if any(parameter.required for parameter in query.parameters):
             continue
-        options = tuple(word for parameter in required for word in (f"--{parameter}", _ARGUMENTS[parameter]))
         target_s = None
         if requests == ONE_PERSON_REQUESTS:
             target_s = 3.0 if name.startswith("whatif/") else 1.0
         check = by_name[name].check if name in by_name and not by_name[name].options else _CHECKS.get(name)
-        cases.append(Case(name, options, target_s, check))
+        cases.append(Case(name, (), target_s, check))
         # With the options for which the right answer is known.
         cases += [replace(case, target_s=target_s) for case in large.values() if case.name == name and case.options]
     return cases
@@ -198,9 +195,6 @@ def check_rolling(rows: Rows, lake: MadeLake) -> list[str]:
         ]
     return wrong[:3]
 
-
-_ARGUMENTS: dict[str, str] = {}
-"""Values for parameters that have no default."""
 
 _CHECKS: dict[str, Check] = {
     "cache/overhead": check_sums,
