@@ -28,13 +28,13 @@
 -- cost_difference, cost_ratio   cost less as-it-was; cost / as-it-was
 -- prefix_tokens, head_tokens    S and H
 --
--- $ttl number = null: minutes of pause after which fresh-at-gaps starts anew; default: the logged lifetime, 5 or 60
--- $cap integer = 100000: tokens of context in context-cap
--- $requests integer = 50: requests of a session in split-requests
--- $hours number = 5: hours of a session in split-hours
--- $prefix_tokens integer = null: S; default: the median context of the first requests of sessions
--- $head_tokens integer = null: H; default: the median of what requests 2 to 5 of a session write together
--- $kept_tokens integer = 0: first tokens of a context that other sessions keep cached: read even where the rest is lost
+-- $ttl number = null {0..}: minutes of pause after which fresh-at-gaps starts anew; default: the logged 5 or 60
+-- $cap integer = 100000 {1..}: tokens of context in context-cap
+-- $requests integer = 50 {1..}: requests of a session in split-requests
+-- $hours number = 5 {0.01..87600}: hours of a session in split-hours
+-- $prefix_tokens integer = null {0..}: S; default: the median context of the first requests of sessions
+-- $head_tokens integer = null {0..}: H; default: the median of what requests 2 to 5 of a session write together
+-- $kept_tokens integer = 0 {0..}: first tokens of a context that other sessions keep cached: read in any case
 -- example: tokenlake whatif replay --cap 80000 --requests 30 --since 30d
 -- example: tokenlake whatif replay --ttl 30 --hours 2 --kept-tokens 11000
 

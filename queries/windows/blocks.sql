@@ -21,7 +21,7 @@
 -- --since and --until choose blocks by their start, and --project, --model and --session choose the requests that are
 -- counted (a block without any is not shown): none of them moves a limit, last_ts or is_active. --host does.
 --
--- $hours integer = 5: length of a block
+-- $hours integer = 5 {1..87600}: length of a block
 -- $floor text = '60' {60|10|1|0}: minutes to which a start is rounded down; 0 for the request's own instant
 -- $boundary text = 'gt' {gt|ge}: whether a request exactly at the end belongs to the block (gt) or begins the next (ge)
 -- $gaps boolean = false: show the idle times between blocks too

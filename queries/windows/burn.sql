@@ -20,8 +20,8 @@
 -- --since and --until choose blocks by their start; --project, --model and --session choose the requests that are
 -- counted, without moving a block; a block without any is not shown.
 --
--- $hours integer = 5: length of a block
--- $recent integer = 30: minutes that count as recent
+-- $hours integer = 5 {1..87600}: length of a block
+-- $recent integer = 30 {1..525600}: minutes that count as recent
 -- example: tokenlake windows burn --since 2d
 -- example: tokenlake windows burn --recent 10 --since 1d
 

@@ -15,8 +15,8 @@
 --
 -- $by text = 'day' {day|hour|request}: what a row stands for, beside the window
 -- $measure text = 'total' {total|input|output|cache-write|cache-read|requests|cost}: what is summed
--- $hours integer = 5: hours of the short window
--- $long_hours integer = 168: hours of the long window
+-- $hours integer = 5 {1..87600}: hours of the short window
+-- $long_hours integer = 168 {1..87600}: hours of the long window
 -- example: tokenlake windows rolling --since 30d
 -- example: tokenlake windows rolling --measure cost --hours 24 --by hour --since 7d
 

@@ -61,3 +61,39 @@ def test_quotes_in_defaults_are_doubled() -> None:
 def test_a_default_must_fit_its_type() -> None:
     with pytest.raises(QueryError, match=r"the default of \$x: 'a' is not a number"):
         declared("$x number = a: text", 1)
+
+
+@pytest.mark.parametrize(
+    ("line", "value", "reason"),
+    [
+        ("$top integer = 20 {1..}: rows", "0", "top: 0 is less than 1, the least that makes sense"),
+        ("$top integer = 20 {1..}: rows", 1, None),
+        ("$share number = 0.05 {0..1}: share", "1.5", "share: 1.5 is more than 1, the most that makes sense"),
+        ("$share number = 0.05 {0..1}: share", "1", None),
+        ("$delta integer = null {-5..5}: hours", "-6", "delta: -6 is less than -5, the least that makes sense"),
+        ("$most integer = null {..5}: hours", "-600", None),
+    ],
+)
+def test_a_number_keeps_to_its_range(line: str, value: object, reason: str | None) -> None:
+    parameter = declared(line, 1)
+    if reason is None:
+        assert parameter.read(value) == float(str(value))
+    else:
+        with pytest.raises(UsageError) as caught:
+            parameter.read(value)
+        assert str(caught.value) == reason
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("$top integer = 0 {1..}: rows", "the default of $top: 0 is less than 1"),
+        ("$top integer = 1 {one|two}: rows", "$top has the type integer: choices are for text"),
+        ("$day date = null {1..}: day", "$day has the type date: choices are for text"),
+        ("$top integer = 1 {1-5}: rows", "$top has the type integer: choices are for text"),
+    ],
+)
+def test_a_range_that_cannot_be_is_refused(line: str, reason: str) -> None:
+    with pytest.raises(QueryError) as caught:
+        declared(line, 1)
+    assert reason in str(caught.value)

@@ -71,7 +71,7 @@ def test_a_header_declares_title_help_parameters_and_examples(folder: Path) -> N
         ("-- T\n-- $by word = 'a': rows\nselect $by", 2, "unknown type 'word'"),
         ("-- T\n-- $top integer = many: rows\nselect $top", 2, "'many' is not a whole number"),
         ("-- T\n-- $by text = 'x' {a|b}: rows\nselect $by", 2, "'x' is none of a, b"),
-        ("-- T\n-- $n integer = 1 {1|2}: rows\nselect $n", 2, "type must be text"),
+        ("-- T\n-- $n integer = 1 {1|2}: rows\nselect $n", 2, "choices are for text"),
         ("-- T\n-- $a text = '': x\n-- $a text = '': x\nselect $a", 3, "declared twice"),
         ("-- T\n-- $tz text = 'UTC': zone\nselect $tz", 2, "option of every report"),
         ("-- T\n-- $format text = 'x': form\nselect $format", 2, "option of every report"),

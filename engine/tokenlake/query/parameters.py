@@ -6,7 +6,7 @@ import datetime as dt
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tokenlake.errors import QueryError, UsageError
 
@@ -40,6 +40,7 @@ RESERVED = frozenset(
         "no_refresh",
         "root",
         "roots",
+        "allow_external",
         "help",
         "debug",
     }
@@ -49,7 +50,10 @@ RESERVED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One declared parameter: `choices` is empty where any value of the type will do."""
+    """One declared parameter: `choices` is empty where any value of the type will do.
+
+    A number lies in `least`..`most`, both included, where these are given.
+    """
 
     name: str
     type: str
@@ -58,6 +62,8 @@ class Parameter:
     required: bool
     default: Value = None
     choices: tuple[str, ...] = ()
+    least: float | None = None
+    most: float | None = None
 
     def read(self, value: object) -> Value:
         """`value`, a text or a Python value, in this parameter's type; UsageError where it does not fit."""
@@ -70,6 +76,11 @@ class Parameter:
             raise UsageError(f"{self.name}: {value!r} is not a {_FORMS[self.type]}")
         if self.choices and result not in self.choices:
             raise UsageError(f"{self.name}: {value!r} is none of {', '.join(self.choices)}")
+        if isinstance(result, int | float):
+            if self.least is not None and result < self.least:
+                raise UsageError(f"{self.name}: {value} is less than {self.least:g}, the least that makes sense")
+            if self.most is not None and result > self.most:
+                raise UsageError(f"{self.name}: {value} is more than {self.most:g}, the most that makes sense")
         return result
 
 
@@ -91,13 +102,16 @@ _DECLARATION = re.compile(
     re.VERBOSE,
 )
 
+_RANGE = re.compile(r"(?P<least>-?\d+(?:\.\d+)?)?\.\.(?P<most>-?\d+(?:\.\d+)?)?")
+
 FORM = "-- $name type = default {one|of|these}: what it does"
 
 
 def declared(comment: str, line: int) -> Parameter:
     """The parameter that a header line declares; QueryError, with the reason only, for a malformed one.
 
-    `comment` is the line without its dashes, for instance `$by text = 'day' {day|week}: rows of the result`.
+    `comment` is the line without its dashes, for instance `$by text = 'day' {day|week}: rows of the result`, or
+    `$top integer = 20 {1..}: how many rows`.
     A parameter without a default is required; `= null` makes it optional.
     """
     match = _DECLARATION.fullmatch(comment.strip())
@@ -108,11 +122,9 @@ def declared(comment: str, line: int) -> Parameter:
         raise QueryError(f"${name} has the unknown type {kind!r}: use one of {', '.join(TYPES)}")
     if name in RESERVED:
         raise QueryError(f"${name} is an option of every report: remove its line, or choose another name")
-    choices = tuple(part.strip() for part in (match["choices"] or "").split("|") if part.strip())
-    if choices and kind != "text":
-        raise QueryError(f"${name} has choices, so its type must be text")
+    choices, least, most = _allowed(name, kind, match["choices"])
     literal = match["default"]
-    parameter = Parameter(name, kind, match["text"], line, required=literal is None, choices=choices)
+    parameter = Parameter(name, kind, match["text"], line, literal is None, None, choices, least, most)
     if literal is None or literal == "null":
         return parameter
     text = literal[1:-1].replace("''", "'") if literal.startswith("'") else literal
@@ -120,7 +132,20 @@ def declared(comment: str, line: int) -> Parameter:
         default = parameter.read(text)
     except UsageError as error:
         raise QueryError(f"the default of ${error}") from None
-    return Parameter(name, kind, match["text"], line, required=False, default=default, choices=choices)
+    return replace(parameter, default=default)
+
+
+def _allowed(name: str, kind: str, braces: str | None) -> tuple[tuple[str, ...], float | None, float | None]:
+    """What stands in the braces: the choices of a text, or the least and the most of a number."""
+    parts = tuple(part.strip() for part in (braces or "").split("|") if part.strip())
+    if not parts or kind == "text":
+        return parts, None, None
+    limits = _RANGE.fullmatch(parts[0]) if len(parts) == 1 else None
+    if kind not in ("integer", "number") or limits is None:
+        raise QueryError(
+            f"${name} has the type {kind}: choices are for text, a range such as {{1..}} or {{0..100}} is for numbers"
+        )
+    return (), *(float(limit) if limit else None for limit in limits.groups())
 
 
 def _read(kind: str, value: object) -> Value:

@@ -12,12 +12,13 @@ _TEXT = """\
 -- Sessions by tokens: the heaviest first
 -- total_tokens = context (input + cache writes + cache reads) + output.
 --
--- $least integer = 1: only sessions of at least so many requests
+-- $least integer = 1 {{1..}}: only sessions of at least so many requests
 -- example: {command} --least 10 --since 30d
 
 -- The comment above is the help of `{command}`: a title, what the columns mean, and a line for each option.
 -- An option has a type (text, integer, number, boolean, date, timestamp), a default after `=` (null makes it optional;
--- without a default it must be given), and may have choices: $by text = 'day' {{day|week}}: rows of the result
+-- without a default it must be given). It may have choices, $by text = 'day' {{day|week}}: rows of the result, and a
+-- number a range, {{1..}} or {{0..100}}.
 -- Its value is bound, never pasted: write $least without quotes. $tz is the zone asked for, $now the present.
 --
 -- `selected` is the requests under --since, --until, --project, --model, --session, --host and --dedup.
