@@ -8,13 +8,38 @@
 --     The words are those of the two patterns below, in lower case and without apostrophes
 -- is_repeat: a typed or queued prompt of 20 characters or more, the same as an earlier one of its session; shorter
 --     ones, "continue" or "yes", are said again for good reasons
-with numbered_prompts as (
+with digested_prompts as (
     select
         id,
-        -- Equal digests stand for equal texts: long texts are not sorted.
-        row_number() over (partition by session_id, md5(lower(trim(text))) order by ts, id) as place_among_equals
+        session_id,
+        ts,
+        -- Equal digests stand for equal texts: long texts are not compared.
+        md5(lower(trim(text))) as digest
     from prompts
     where kind in ('typed', 'queued') and chars >= 20 and text is not null
+),
+
+said_again as (
+    select
+        session_id,
+        digest
+    from digested_prompts
+    group by session_id, digest
+    having count(*) > 1
+),
+
+-- Only what was said again is sorted: that is little.
+numbered_prompts as (
+    select
+        digested_prompts.id,
+        row_number() over (
+            partition by digested_prompts.session_id, digested_prompts.digest
+            order by digested_prompts.ts, digested_prompts.id
+        ) as place_among_equals
+    from digested_prompts
+    inner join said_again
+        on digested_prompts.session_id is not distinct from said_again.session_id
+        and digested_prompts.digest = said_again.digest
 ),
 
 repeated_prompts as (
