@@ -1,4 +1,4 @@
-"""The progress bar of an ingest: bytes, rate and remaining time, on a terminal's stderr only."""
+"""The progress bar of long work, mostly an ingest: bytes, rate and remaining time, on a terminal's stderr only."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Advance = Callable[[int, int], None]
 
 
 @contextmanager
-def bar(delay_seconds: float = 0.0) -> Iterator[Advance | None]:
-    """A function to be told bytes done and bytes in all, or None where nobody watches.
+def bar(delay_seconds: float = 0.0, what: str = "ingest", unit: str = "bytes") -> Iterator[Advance | None]:
+    """A function to be told bytes (or other units) done and in all, or None where nobody watches.
 
     The bar appears with the first call after the delay: a refresh that reads nothing shows, and imports,
     nothing.
@@ -31,7 +31,7 @@ def bar(delay_seconds: float = 0.0) -> Iterator[Advance | None]:
         if not shown:
             if done >= total or time.monotonic() - begin < delay_seconds:
                 return
-            shown.append(_start(total))
+            shown.append(_start(total, what, unit))
         progress, task = shown[0]
         progress.update(task, completed=done, total=total)
 
@@ -42,11 +42,12 @@ def bar(delay_seconds: float = 0.0) -> Iterator[Advance | None]:
             progress.stop()
 
 
-def _start(total: int) -> tuple[Progress, TaskID]:
+def _start(total: int, what: str, unit: str) -> tuple[Progress, TaskID]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
         DownloadColumn,
+        MofNCompleteColumn,
         Progress,
         TextColumn,
         TimeRemainingColumn,
@@ -56,11 +57,10 @@ def _start(total: int) -> tuple[Progress, TaskID]:
     progress = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
+        *([DownloadColumn(), TransferSpeedColumn()] if unit == "bytes" else [MofNCompleteColumn(), TextColumn(unit)]),
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
     )
     progress.start()
-    return progress, progress.add_task("ingest", total=total)
+    return progress, progress.add_task(what, total=total)

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,13 +15,17 @@ KINDS = (
 )
 _STARTS = ('{"parentUuid"', '{"type"')
 _BLOCK_TYPES = frozenset({"text", "image", "tool_result", "tool_use", "thinking"})
+_BOM = b"\xef\xbb\xbf"
+
+Cell = tuple[str, str, bool, bool, bool, int]
+"""UTC day, model, fast, us, batch, and the band of context: 0 to 100,000, above that, above 200,000."""
 
 
 class Row(NamedTuple):
     """One usage row as logged."""
 
     key: str
-    embedded: bool
+    origin: str
     output_tokens: int
     timestamp: str
     place: tuple[str, int]
@@ -28,6 +33,9 @@ class Row(NamedTuple):
     tokens: tuple[int, ...]
     stopped: bool
     finalised: bool
+    factors: tuple[bool, bool, bool]
+    web_searches: int
+    searching: frozenset[str]
 
 
 class Recount(NamedTuple):
@@ -37,66 +45,101 @@ class Recount(NamedTuple):
     bytes: int
     lines: int
     records: int
+    rejects: int
+    pending_lines: int
     usage_rows: int
     progress_usage_rows: int
+    advisor_usage_rows: int
     synthetic_rows: int
     partial_requests: int
+    web_searches: int
     total: dict[str, int]
     by_day: dict[str, dict[str, int]]
     by_model: dict[str, dict[str, int]]
+    priced: dict[Cell, dict[str, int]]
 
 
-def salvage(line: bytes) -> list[dict[str, Any]]:
-    """Read the records of a physical line: NULs stripped, joined records split, cut ones left out."""
-    text = line.replace(b"\0", b"").decode("utf-8", errors="replace")
-    decoder, position = json.JSONDecoder(), 0
+def salvage(line: bytes) -> tuple[list[dict[str, Any]], int]:
+    """Read the records of a physical line, joined ones split, cut ones left out, and count the stretches lost."""
+    text = line.decode("utf-8", errors="replace")
+    decoder, position, lost = json.JSONDecoder(strict=False), 0, 0
     records: list[dict[str, Any]] = []
     while position < len(text):
-        try:
-            record, position = decoder.raw_decode(text, position)
-        except ValueError:
-            nexts = [place for start in _STARTS if (place := text.find(start, position + 1)) >= 0]
-            if not nexts:
-                break
-            position = min(nexts)
-        else:
-            if record["type"] not in _BLOCK_TYPES:
-                records.append(record)
-    return records
+        found = record_at(decoder, text, position)
+        if found is None:
+            lost += 1
+            while found is None:
+                nexts = [place for start in _STARTS if (place := text.find(start, position + 1)) >= 0]
+                if not nexts:
+                    return records, lost
+                position = min(nexts)
+                found = record_at(decoder, text, position)
+        record, position = found
+        records.append(record)
+    return records, lost
+
+
+def record_at(decoder: json.JSONDecoder, text: str, position: int) -> tuple[dict[str, Any], int] | None:
+    """Read the record that starts at a place; a content block is none."""
+    try:
+        record, end = decoder.raw_decode(text, position)
+    except ValueError:
+        return None
+    return None if record["type"] in _BLOCK_TYPES else (record, end)
+
+
+def number(value: str | int) -> int:
+    """Read a count, written as a number or as text."""
+    return int(value)
+
+
+def tokens_of(usage: dict[str, Any]) -> tuple[int, ...]:
+    """Give the five token counts of a usage object."""
+    written = number(usage["cache_creation_input_tokens"])
+    written_1h = usage.get("cache_creation", {}).get("ephemeral_1h_input_tokens", 0)
+    return (
+        number(usage["input_tokens"]),
+        number(usage["output_tokens"]),
+        written - written_1h,
+        written_1h,
+        number(usage["cache_read_input_tokens"]),
+    )
 
 
 def rows_of(record: dict[str, Any], path: str, offset: int) -> list[Row]:
-    """Give the usage row of a record, if it has one, `<synthetic>` included."""
+    """Give the usage rows of a record, none for most, `<synthetic>` included."""
     embedded = record["type"] == "progress" and record["data"]["type"] == "agent_progress"
     source = record["data"]["message"] if embedded else record
     if source["type"] != "assistant" or "usage" not in source["message"]:
         return []
     message = source["message"]
     usage = message["usage"]
-    written = usage["cache_creation_input_tokens"]
-    written_1h = usage.get("cache_creation", {}).get("ephemeral_1h_input_tokens", 0)
-    output = usage["output_tokens"]
-    tokens = (
-        usage["input_tokens"],
-        output,
-        written - written_1h,
-        written_1h,
-        usage["cache_read_input_tokens"],
-    )
-    stopped = message["stop_reason"] is not None
-    finalised = tuple(map(int, record["version"].split("."))) >= (2, 1, 97)
+    calls = [block for block in message["content"] if block.get("name") == "WebSearch"]
     row = Row(
-        message["id"],
-        embedded,
-        output,
-        source["timestamp"],
-        (path, offset),
-        message["model"],
-        tokens,
-        stopped,
-        finalised,
+        key=message.get("id", source["uuid"]),
+        origin="progress" if embedded else "assistant",
+        output_tokens=number(usage["output_tokens"]),
+        timestamp=source["timestamp"],
+        place=(path, offset),
+        model=message["model"],
+        tokens=tokens_of(usage),
+        stopped=message["stop_reason"] is not None,
+        finalised=tuple(map(int, record["version"].split("."))) >= (2, 1, 97),
+        factors=(
+            usage.get("speed") == "fast",
+            usage.get("inference_geo") == "us",
+            usage.get("service_tier") == "batch",
+        ),
+        web_searches=usage.get("server_tool_use", {}).get("web_search_requests", 0),
+        searching=frozenset(block["id"] for block in calls),
     )
-    return [row]
+    rows = [row]
+    for index, entry in enumerate(usage.get("iterations", [])):
+        if entry["type"] == "advisor_message":
+            own = row._replace(key=f"{row.key}/{index}", origin="advisor", model=entry["model"], web_searches=0)
+            found = tokens_of(entry)
+            rows.append(own._replace(tokens=found, output_tokens=found[1], searching=frozenset()))
+    return rows
 
 
 def midnight_days(root: Path) -> set[str]:
@@ -110,51 +153,77 @@ def midnight_days(root: Path) -> set[str]:
     return set().union(*(shared for shared in days.values() if len(shared) > 1))
 
 
+def transcripts(root: Path) -> Iterator[Path]:
+    """Give the transcripts below a folder, in order of their names."""
+    for path in sorted(root.rglob("*.jsonl")):
+        if path.name != "journal.jsonl":
+            yield path
+
+
 def recount(root: Path) -> Recount:
-    """Count every `.jsonl` file below a folder."""
+    """Count every transcript below a folder."""
     counts: Counter[str] = Counter()
     rows: dict[str, list[Row]] = {}
-    for path in sorted(root.rglob("*.jsonl")):
+    searches: dict[str, int] = {}
+    for path in transcripts(root):
         data = path.read_bytes()
         counts["files"] += 1
         counts["bytes"] += len(data)
         offset = 0
         for line in data.split(b"\n"):
-            if line:
-                counts["lines"] += 1
-            for record in salvage(line):
+            bare = line.replace(b"\0", b"").removeprefix(_BOM)
+            records, lost = salvage(bare)
+            ended = offset + len(line) < len(data)
+            counts["lines"] += bool(bare)
+            counts["rejects" if ended else "pending_lines"] += lost
+            for record in records:
                 counts["records"] += 1
+                result = record.get("toolUseResult")
+                if isinstance(result, dict) and "searchCount" in result:
+                    searches[record["message"]["content"][0]["tool_use_id"]] = result["searchCount"]
                 for row in rows_of(record, str(path), offset):
                     if row.model == "<synthetic>":
                         counts["synthetic_rows"] += 1
                         continue
-                    counts["progress_usage_rows" if row.embedded else "usage_rows"] += 1
+                    counts[row.origin] += 1
                     rows.setdefault(row.key, []).append(row)
             offset += len(line) + 1
     total: Counter[str] = Counter()
-    partial = 0
     by_day: dict[str, Counter[str]] = {}
     by_model: dict[str, Counter[str]] = {}
+    priced: dict[Cell, Counter[str]] = {}
     for copies in rows.values():
-        direct = [row for row in copies if not row.embedded] or copies
+        direct = [row for row in copies if row.origin != "progress"] or copies
         kept = max(direct, key=lambda row: (row.output_tokens, row.timestamp, row.place))
         finalised = any(row.finalised or row.output_tokens > 10 for row in direct)
-        partial += not (finalised and any(row.stopped for row in direct))
+        counts["partial_requests"] += not (finalised and any(row.stopped for row in direct))
         day = min(row.timestamp for row in direct)[:10]
-        for sums in (total, by_day.setdefault(day, Counter()), by_model.setdefault(kept.model, Counter())):
+        called = frozenset().union(*(row.searching for row in copies))
+        searched = kept.web_searches or sum(searches.get(call, 0) for call in called)
+        context = sum(kept.tokens) - kept.output_tokens
+        cell = (day, kept.model, *kept.factors, (context > 100_000) + (context > 200_000))
+        places = (by_day.setdefault(day, Counter()), by_model.setdefault(kept.model, Counter()))
+        for sums in (total, *places, priced.setdefault(cell, Counter())):
             sums["requests"] += 1
             for kind, value in zip(KINDS, kept.tokens, strict=True):
                 sums[kind] += value
+        counts["web_searches"] += searched
+        priced[cell]["web_searches"] += searched
     return Recount(
         files=counts["files"],
         bytes=counts["bytes"],
         lines=counts["lines"],
         records=counts["records"],
-        usage_rows=counts["usage_rows"],
-        progress_usage_rows=counts["progress_usage_rows"],
+        rejects=counts["rejects"],
+        pending_lines=counts["pending_lines"],
+        usage_rows=counts["assistant"],
+        progress_usage_rows=counts["progress"],
+        advisor_usage_rows=counts["advisor"],
         synthetic_rows=counts["synthetic_rows"],
-        partial_requests=partial,
+        partial_requests=counts["partial_requests"],
+        web_searches=counts["web_searches"],
         total=dict(total),
         by_day={day: dict(sums) for day, sums in by_day.items()},
         by_model={model: dict(sums) for model, sums in by_model.items()},
+        priced={cell: dict(sums) for cell, sums in priced.items()},
     )

@@ -5,14 +5,16 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections import Counter
-from dataclasses import asdict, replace
+from dataclasses import asdict, astuple, replace
 from datetime import date
 from pathlib import Path
 
 import pytest
+from benchmarks.dollars import dollars
 
-from synth.recount import Recount, midnight_days, recount
+from synth.recount import KINDS, Recount, midnight_days, recount, transcripts
 from tokenlake.synth.options import SynthOptions, bytes_from_text
 from tokenlake.synth.tree import write_tree
 from tokenlake.synth.truth import Truth, load_truth
@@ -31,16 +33,40 @@ def digest(root: Path) -> str:
     return whole.hexdigest()
 
 
+# One whose context window has a million tokens, one with a fast mode of its own price.
+WIDE_MODELS = ("claude-opus-4-8[1m]", "claude-opus-4-7", "claude-haiku-4-5-20251001")
+
+
 def found(truth: Truth) -> Recount:
     """Put a truth in the form of a recount."""
     raw = asdict(truth)
-    return Recount(**{name: raw[name] for name in Recount._fields})
+    priced = {}
+    for cell in truth.priced:
+        counts = dict(zip(("requests", *KINDS), astuple(cell.counts), strict=True))
+        factors = (cell.is_fast, cell.is_us, cell.is_batch)
+        priced[cell.day, cell.model, *factors, cell.band] = {**counts, "web_searches": cell.web_searches}
+    return Recount(**{**{name: raw[name] for name in Recount._fields}, "priced": priced})
 
 
 def test_equal_options_give_equal_bytes(tmp_path: Path) -> None:
-    options = SynthOptions(total_bytes=3_000_000, seed=11, fork_share=0.3, damage_share=0.01)
+    options = SynthOptions(
+        total_bytes=3_000_000, seed=11, fork_share=0.3, duplicate_share=0.3, disputed_share=0.1, damage_share=0.01
+    )
     first = write_tree(options, tmp_path / "a")
     assert write_tree(options, tmp_path / "b") == first
+    assert digest(tmp_path / "a") == digest(tmp_path / "b")
+
+
+def test_another_process_gives_equal_bytes(tmp_path: Path) -> None:
+    """Neither the order of sets nor what was made before in this process counts."""
+    write_tree(SynthOptions(total_bytes=1_000_000, disputed_share=0.5, damage_share=0.1), tmp_path / "a")
+    program = (
+        "import sys; from pathlib import Path; from tokenlake.synth.options import SynthOptions;"
+        "from tokenlake.synth.tree import write_tree;"
+        "write_tree(SynthOptions(total_bytes=1_000_000, disputed_share=0.5, damage_share=0.1), Path(sys.argv[1]))"
+    )
+    env = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "b")], check=True, env=env)
     assert digest(tmp_path / "a") == digest(tmp_path / "b")
 
 
@@ -58,8 +84,26 @@ def test_another_seed_gives_another_tree(tmp_path: Path) -> None:
         replace(REPEATED_AGENTS, total_bytes=6_000_000, seed=4, fork_share=0.3),
         SynthOptions(total_bytes=8_000_000, seed=5, fork_share=0.3, damage_share=0.05),
         replace(REPEATED_AGENTS, total_bytes=4_000_000, seed=6, damage_share=0.5),
+        SynthOptions(total_bytes=8_000_000, seed=7, fork_share=0.3, duplicate_share=0.4),
+        SynthOptions(total_bytes=12_000_000, seed=8, months=6, first_day=date(2026, 3, 1), models=WIDE_MODELS),
+        SynthOptions(total_bytes=8_000_000, seed=9, disputed_share=1.0, fork_share=0.3),
+        replace(REPEATED_AGENTS, total_bytes=6_000_000, seed=10, disputed_share=0.5, damage_share=0.2),
+        SynthOptions(
+            total_bytes=16_000_000,
+            seed=11,
+            months=4,
+            first_day=date(2026, 5, 1),
+            models=WIDE_MODELS,
+            fork_share=0.5,
+            duplicate_share=0.5,
+            disputed_share=0.5,
+            damage_share=0.3,
+        ),
     ],
-    ids=["year", "agent-progress", "damaged", "half-damaged"],
+    ids=[
+        *("year", "agent-progress", "damaged", "half-damaged", "duplicates", "long-contexts", "all-disputed"),
+        *("disputed-agent-progress", "everything"),
+    ],
 )
 def test_an_independent_count_finds_the_truth(tmp_path: Path, options: SynthOptions) -> None:
     truth = write_tree(options, tmp_path)
@@ -85,16 +129,6 @@ def test_a_tree_has_the_cases_that_are_hard_to_count(tmp_path: Path) -> None:
         assert record["agentId"] == agent.stem.removeprefix("agent-")
 
 
-def test_damage_of_every_kind_leaves_the_totals_alone(tmp_path: Path) -> None:
-    truth = write_tree(SynthOptions(total_bytes=4_000_000, seed=9, damage_share=0.1), tmp_path)
-    kinds = {"joined_records", "cut_splices", "nul_runs", "lone_surrogates", "invalid_utf8", "cut_tails"}
-    assert set(truth.damage) == kinds
-    assert truth.lost_records == truth.damage["cut_splices"] + truth.damage["cut_tails"]
-    assert truth.lines == truth.records + truth.lost_records - (
-        truth.damage["joined_records"] + truth.damage["cut_splices"]
-    )
-
-
 def test_ids_are_unique_but_in_copies(tmp_path: Path) -> None:
     truth = write_tree(SynthOptions(total_bytes=4_000_000, seed=10, fork_share=0.0), tmp_path)
     uuids: Counter[str] = Counter()
@@ -116,7 +150,7 @@ def test_ids_are_unique_but_in_copies(tmp_path: Path) -> None:
 
 def test_a_tree_has_the_size_asked_for(tmp_path: Path) -> None:
     truth = write_tree(SynthOptions(total_bytes=5_000_000, seed=1), tmp_path)
-    on_disk = sum(path.stat().st_size for path in (tmp_path / "projects").rglob("*.jsonl"))
+    on_disk = sum(path.stat().st_size for path in transcripts(tmp_path / "projects"))
     assert truth.bytes == on_disk
     assert 5_000_000 <= on_disk < 5_500_000
 
@@ -128,7 +162,9 @@ def test_a_tree_is_never_written_over_another(tmp_path: Path) -> None:
 
 
 def test_a_saved_truth_reads_back(tmp_path: Path) -> None:
-    truth = write_tree(SynthOptions(total_bytes=300_000, damage_share=0.1), tmp_path)
+    truth = write_tree(SynthOptions(total_bytes=300_000, damage_share=0.1, disputed_share=0.3), tmp_path)
+    assert truth.priced
+    assert truth.disputed
     truth.save(tmp_path / "truth.json")
     assert load_truth(tmp_path / "truth.json") == truth
 
@@ -147,7 +183,11 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"total_bytes": 5}, {"months": 0}, {"fork_share": 1.5}, {"models": ()}, {"models": ('a"b',)}]
+    "options",
+    [
+        *({"total_bytes": 5}, {"months": 0}, {"months": 10**9}, {"projects": 0}, {"fork_share": 1.5}),
+        *({"duplicate_share": -0.1}, {"disputed_share": 2}, {"models": ()}, {"models": ('a"b',)}),
+    ],
 )
 def test_options_out_of_range_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
@@ -160,7 +200,8 @@ def test_ccusage_finds_the_truth(tmp_path: Path, seed: int) -> None:
     if program is None:
         pytest.skip("no ccusage: set CCUSAGE_BIN or put it on the PATH")
     options = REPEATED_AGENTS if seed == 3 else SynthOptions()
-    truth = write_tree(replace(options, total_bytes=30_000_000, seed=seed, fork_share=0.3), tmp_path)
+    options = replace(options, total_bytes=30_000_000, seed=seed, fork_share=0.3, duplicate_share=0.2)
+    truth = write_tree(options, tmp_path)
     command = [program, "claude", "daily", "--json", "--offline", "-m", "calculate", "-z", "UTC"]
     env = {**os.environ, "CLAUDE_CONFIG_DIR": str(tmp_path), "TZ": "UTC"}
     done = subprocess.run(command, env=env, capture_output=True, check=True, timeout=120)
@@ -171,6 +212,7 @@ def test_ccusage_finds_the_truth(tmp_path: Path, seed: int) -> None:
     assert report["totals"]["cacheReadTokens"] == total.cache_read_tokens
     written = total.cache_write_5m_tokens + total.cache_write_1h_tokens
     assert report["totals"]["cacheCreationTokens"] == written
+    assert report["totals"]["totalCost"] == pytest.approx(float(dollars(truth.priced)), rel=1e-9)
     # ccusage dates a request by its last row, the accounting rules by its first.
     undisputed = set(truth.by_day) - midnight_days(tmp_path / "projects")
     by_day = {day["date"]: (day["outputTokens"], day["cacheReadTokens"]) for day in report["daily"]}

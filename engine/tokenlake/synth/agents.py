@@ -7,7 +7,7 @@ from tokenlake.synth.lines import Place
 from tokenlake.synth.plans import SessionPlan
 from tokenlake.synth.requests import write_request, write_result_line
 from tokenlake.synth.tools import Call
-from tokenlake.synth.transcript import COMPACT_AT_TOKENS, Transcript
+from tokenlake.synth.transcript import Transcript
 from tokenlake.synth.truth import Tally
 
 _AGENT_BYTES: Final = quantile_table((0, 4000), (0.5, 60_000), (0.9, 300_000), (1, 900_000))
@@ -55,6 +55,11 @@ def write_agent_call(
         written = draws.random() < 0.7
     if written and release.agents != "inline":
         agents.append(agent)
+        if release.is_current_shape:
+            agent.beside[agent.path.removesuffix("jsonl") + "meta.json"] = (
+                b'{"agentType":"Explore","toolUseId":"%b","description":"Look it up","spawnDepth":1,"model":"%b"}'
+                % (tool_use_id, agent.model.encode())
+            )
     tokens = agent.last_tokens
     answer = b'[{"type":"text","text":"%b"}]' % draws.text(900)
     # These figures describe the agent's last request only: a count that adds them is wrong.
@@ -83,23 +88,60 @@ def _compose_agent(main: Transcript, plan: SessionPlan, tally: Tally, text: byte
     draws, release = main.draws, main.release
     digits = 17 if release.is_current_shape else 8 if release.agents == "flat" else 7
     agent_id = ("a" + draws.hex_id().decode())[:digits] if release.agents != "inline" else ""
-    place, share = main.place, draws.random()
-    folder = plan.project.folder
-    nested = f"{folder}/{place.session_id}/subagents" if release.agents == "nested" else folder
-    agent = Transcript(
-        path=f"{nested}/agent-{agent_id}.jsonl",
-        draws=draws,
-        release=release,
-        place=Place(place.cwd, place.branch, place.session_id, agent_id, True),
+    share = draws.random()
+    folder = _folder(main, plan)
+    workflow = f"workflows/wf_{agent_id[1:9]}" if release.since(2, 1, 181) and draws.random() < 0.1 else ""
+    agent = _open(
+        main,
+        f"{folder}/{workflow}/agent-{agent_id}" if workflow else f"{folder}/agent-{agent_id}",
+        agent_id,
         # The last of the models, the small one, is the usual one here.
         model=plan.models[-1 - int(share * share * len(plan.models))],
         # Subagents are short: most write their cache for five minutes.
         writes_1h=main.writes_1h and draws.random() < 0.3,
-        now_ms=main.now_ms + 300,
     )
-    agent.prompt_id = main.prompt_id
+    if workflow:
+        agent.beside[f"{folder}/{workflow}/journal.jsonl"] = b'{"event":"started","agentId":"%b"}\n' % agent_id.encode()
     agent.write_linked(agent.frames.prompt, (agent.prompt_fragment(), b'"%b"' % text))
-    while agent.size_bytes < target_bytes and agent.context_tokens < COMPACT_AT_TOKENS:
+    while agent.size_bytes < target_bytes and agent.context_tokens < agent.compact_at_tokens:
         write_request(agent, tally)
     write_request(agent, tally, closing=True)
+    return agent
+
+
+def compose_compaction_request(main: Transcript, plan: SessionPlan, tally: Tally) -> Transcript:
+    """Compose the file of a compaction's request: the last prompts again, and one request that reads the context."""
+    agent_id = f"acompact-{main.draws.hex_id().decode()[:6]}"
+    path = f"{_folder(main, plan)}/agent-{agent_id}"
+    agent = _open(main, path, agent_id, model=main.named_model, writes_1h=main.writes_1h)
+    agent.context_tokens, agent.first_request = main.context_tokens, False
+    for content in (*main.prompts, b'"Sum up the conversation so far, to go on from."'):
+        agent.write_linked(agent.frames.prompt, (agent.prompt_fragment(), content))
+    write_request(agent, tally, closing=True)
+    main.now_ms = agent.now_ms
+    return agent
+
+
+def _folder(main: Transcript, plan: SessionPlan) -> str:
+    """Give the folder of a session's subagents, by release."""
+    folder = plan.project.folder
+    return f"{folder}/{main.place.session_id}/subagents" if main.release.agents == "nested" else folder
+
+
+def _open(main: Transcript, path: str, agent_id: str, *, model: str, writes_1h: bool) -> Transcript:
+    """Open a subagent's file; `path` lacks its ending."""
+    place = main.place
+    agent = Transcript(
+        path=f"{path}.jsonl",
+        draws=main.draws,
+        release=main.release,
+        place=Place(place.cwd, place.branch, place.session_id, agent_id, True),
+        model=model,
+        writes_1h=writes_1h,
+        now_ms=main.now_ms + 300,
+        repeats=main.repeats,
+        disputed_share=main.disputed_share,
+        advisor_model=main.advisor_model,
+    )
+    agent.prompt_id = main.prompt_id
     return agent

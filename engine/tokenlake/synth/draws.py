@@ -1,6 +1,5 @@
 """Seeded chance: endless tapes of ids, tables of quantiles, and text cut from a pool of escaped words."""
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,14 +12,12 @@ from tokenlake.synth.words import escaped_text
 
 LONGEST_TEXT_BYTES: Final = 130_000
 LONGEST_BASE64_BYTES: Final = 600_000
-_POOL_BYTES: Final = 1_500_000
+_POOL_BYTES: Final = 1_000_000
 _TAPE_BLOCK: Final = 1024
 _UUID_LOOK: Final = b'"00000000-0000-4000-8000-000000000000"'
 _UUID_COLUMNS: Final = tuple(column for column, digit in enumerate(_UUID_LOOK) if digit == ord("0"))
 _BASE62: Final = bytes((b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" * 5)[i] for i in range(256))
 _BASE64: Final = bytes((b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/" * 4)[i] for i in range(256))
-# What must stay whole when text is cut: JSON escapes and multi-byte UTF-8 characters.
-_UNITS: Final = re.compile(rb"\\u[0-9a-f]{4}|\\.|[\xc0-\xff][\x80-\xbf]+", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +83,7 @@ def quantile_table(*knots: tuple[float, int]) -> tuple[int, ...]:
 @lru_cache(maxsize=1)
 def _pool() -> tuple[bytes, bytes]:
     """Give the text pool and, for each of its offsets, the bytes to step back to the start of a character."""
-    pool = escaped_text(_POOL_BYTES)
-    back = bytearray(len(pool) + 1)
-    for match in _UNITS.finditer(pool):
-        start = match.start()
-        for offset in range(start + 1, match.end()):
-            back[offset] = offset - start
-    return pool, bytes(back)
+    return escaped_text(_POOL_BYTES)
 
 
 def _uuids(rng: Random) -> Iterator[bytes]:

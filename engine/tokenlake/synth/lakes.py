@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from tokenlake.errors import LakeError
 from tokenlake.store import catalog
+from tokenlake.synth.options import is_in_range
+from tokenlake.synth.truth import BATCH, FAST, US
 
 if TYPE_CHECKING:
     from tokenlake.synth.lakes_days import Days, Generator
@@ -56,6 +58,8 @@ class LakeOptions:
             raise ValueError(f"hosts must be at least 1, not {self.hosts}")
         if self.first_day.day != 1:
             raise ValueError(f"first_day must be the first of a month, not {self.first_day}")
+        if not is_in_range(self.first_day, self.months):
+            raise ValueError(f"months must lie in the years 1970 to 2199, not {self.months} from {self.first_day}")
 
     @property
     def machines(self) -> int:
@@ -157,7 +161,7 @@ def _make_stretch(
         tables["texts"] = lakes_traces.text_columns(rng, sessions, chains, drawn, names)
         tables["tool_calls"] = lakes_traces.call_columns(rng, sessions, chains, drawn, names)
         tables["events"] = lakes_traces.event_columns(rng, sessions, chains, drawn, names)
-    factors = drawn.is_fast + 2 * sessions.is_us[session] + 4 * sessions.is_batch[session]
+    factors = FAST * drawn.is_fast + US * sessions.is_us[session] + BATCH * sessions.is_batch[session]
     figures = [
         *(drawn.input_tokens, drawn.output_tokens, drawn.cache_write_5m_tokens, drawn.cache_write_1h_tokens),
         *(drawn.cache_read_tokens, drawn.web_searches),

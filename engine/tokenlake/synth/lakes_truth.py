@@ -14,27 +14,10 @@ import numpy as np
 from tokenlake.synth.clock import HOUR_MS
 from tokenlake.synth.lakes_days import Ints
 from tokenlake.synth.lakes_models import MODELS
-from tokenlake.synth.truth import Counts
-
-BAND_STARTS: Final = (0, 100_001, 200_001)
-"""The least context of each band within which no price of any model changes."""
+from tokenlake.synth.truth import BAND_STARTS, BATCH, FAST, US, Counts, Priced
 
 _DAY_MS: Final = 24 * HOUR_MS
-_FACTORS: Final = 8  # fast, us, batch
-
-
-@dataclass(frozen=True, slots=True)
-class Priced:
-    """Requests that cost the same a token: of one UTC day, one model, one speed, region, tier and band of context."""
-
-    day: str
-    model: str
-    is_fast: bool
-    is_us: bool
-    is_batch: bool
-    band: int
-    counts: Counts
-    web_searches: int
+_FACTORS: Final = FAST + US + BATCH + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +46,15 @@ class LakeTruth:
             for kind, value in enumerate(asdict(counts).values()):
                 sums[kind] += value
         return {day: Counts(*sums) for day, sums in sorted(days.items())}
+
+    def by_model(self) -> dict[str, Counts]:
+        """Give the totals of each model, in order of their names."""
+        models: dict[str, list[int]] = {}
+        for cell in self.priced:
+            sums = models.setdefault(cell.model, [0] * 6)
+            for kind, value in enumerate(asdict(cell.counts).values()):
+                sums[kind] += value
+        return {model: Counts(*sums) for model, sums in sorted(models.items())}
 
     def save(self, path: Path) -> None:
         """Write the truth as JSON."""
@@ -102,7 +94,7 @@ class LakeTally:
         self.by_price = np.zeros((7, days * len(MODELS) * _FACTORS * len(BAND_STARTS)), np.int64)
 
     def plant(self, ms: Ints, model: Ints, factors: Ints, context_tokens: Ints, figures: list[Ints]) -> None:
-        """Count requests; `factors` is 1 for fast, plus 2 for us, plus 4 for batch.
+        """Count requests; `factors` are sums of FAST, US and BATCH.
 
         `figures` are the five kinds of tokens, as in Counts, and the web searches.
         """
@@ -153,9 +145,9 @@ class LakeTally:
             yield Priced(
                 (start + timedelta(day)).isoformat(),
                 MODELS[model],
-                bool(factors & 1),
-                bool(factors & 2),
-                bool(factors & 4),
+                bool(factors & FAST),
+                bool(factors & US),
+                bool(factors & BATCH),
                 band,
                 Counts(*counts),
                 searches,

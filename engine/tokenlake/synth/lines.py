@@ -68,6 +68,13 @@ class Frames:
     mode: bytes
     # text, quoted uuid
     summary: bytes
+    # number, number, timestamp
+    pull_request: bytes
+    # quoted uuid, quoted uuid, path, timestamp
+    snapshot_delta: bytes
+    latch: bytes
+    # parent, uuid, timestamp, tokens before
+    microcompact: bytes
 
 
 def frames_for(release: Release, place: Place, model: str) -> Frames:
@@ -125,6 +132,8 @@ def _frames(release: Release, sidechain: bool, has_agent: bool) -> bytes:
     if release.since(2, 1, 181):
         prompt_extra += b',"promptSource":"typed"'
 
+    compacted = b',"durationMs":61000,"postTokens":9000' if release.since(2, 1, 217) else b""
+
     bodies = (
         b'"message":' + own_message + b',"requestId":"%b","type":"assistant","uuid":%b,"timestamp":%b' + effort,
         b'%b"type":"user","message":{"role":"user","content":%b},"uuid":%b,"timestamp":%b'
@@ -135,7 +144,7 @@ def _frames(release: Release, sidechain: bool, has_agent: bool) -> bytes:
         b'"isVisibleInTranscriptOnly":true,"isCompactSummary":true',
         b'"logicalParentUuid":%b,"type":"system","subtype":"compact_boundary","content":"Compacted",'
         b'"isMeta":false,"uuid":%b,"timestamp":%b,"level":"info",'
-        b'"compactMetadata":{"trigger":"auto","preTokens":%d}',
+        b'"compactMetadata":{"trigger":"auto","preTokens":%d' + compacted + b"}",
         b'"type":"system","content":"%b","isMeta":false,"uuid":%b,"timestamp":%b,"toolUseID":"%b","level":"info"',
         b'"type":"system","subtype":"stop_hook_summary","hookCount":1,"hookInfos":[{"command":"' + _HOOK + b'Stop"}],'
         b'"hookErrors":[],"preventedContinuation":false,"stopReason":"","hasOutput":false,"level":"suggestion",'
@@ -168,8 +177,18 @@ def _frames(release: Release, sidechain: bool, has_agent: bool) -> bytes:
         b'{"type":"custom-title","customTitle":"%b","sessionId":"{session}"}\n',
         b'{"type":"permission-mode","permissionMode":"default","sessionId":"{session}"}\n',
         b'{"type":"summary","summary":"%b","leafUuid":%b}\n',
+        b'{"type":"pr-link","prNumber":%d,"prUrl":"https://git.example/dev/parts/pull/%d","prRepository":"dev/parts",'
+        b'"sessionId":"{session}","timestamp":%b}\n',
+        b'{"type":"file-history-delta","messageId":%b,"snapshotMessageId":%b,"trackingPath":"%b","backup":null,'
+        b'"sessionId":"{session}","timestamp":%b}\n',
+        b'{"type":"atis-latch","atis":true,"sessionId":"{session}"}\n',
     )
-    return _BETWEEN.join([*(head + body + tail for body in bodies), *loose])
+    microcompact = (
+        b'"type":"system","subtype":"microcompact_boundary","content":"Context microcompacted","isMeta":false,'
+        b'"uuid":%b,"timestamp":%b,"level":"info","microcompactMetadata":{"trigger":"auto","preTokens":%d,'
+        b'"tokensSaved":9000,"compactedToolIds":[],"clearedAttachmentUUIDs":[]}'
+    )
+    return _BETWEEN.join([*(head + body + tail for body in bodies), *loose, head + microcompact + tail])
 
 
 @lru_cache(maxsize=64)
@@ -192,6 +211,10 @@ def usage_template(release: Release) -> bytes:
     usage += b',"output_tokens":%(output)d,"service_tier":"standard"'
     if release.since(2, 1, 17):
         usage += b',"inference_geo":"not_available"'
+    if release.since(2, 1, 30):
+        usage += b',"server_tool_use":{"web_search_requests":0,"web_fetch_requests":0}'
+    if release.since(2, 1, 38):
+        usage += b',"iterations":[]'
     if release.since(2, 1, 41):
         usage += b',"speed":"standard"'
     return usage + b"}"

@@ -17,8 +17,9 @@ class Release:
     requests whose last row has a stop_reason (all rows when outputs are final). `agents` says where subagent
     lines go: inline in the session's file, a flat file beside it, or nested under `<session>/subagents/`.
     The rest are habits that come and go: the split of cache writes by lifetime, hook and bash progress lines,
-    subagent messages repeated in the parent's progress lines, the id of the calling line on tool results, and
-    the current shape (another key order, promptId, entrypoint, attachments).
+    subagent messages repeated in the parent's progress lines, the id of the calling line on tool results, the
+    session and line that a branch copied a line from, the request of a compaction in a file of its own, and the
+    current shape (another key order, promptId, entrypoint, attachments).
     """
 
     number: tuple[int, int, int]
@@ -30,6 +31,8 @@ class Release:
     has_progress: bool
     has_agent_progress: bool
     has_source_uuid: bool
+    has_forked_from: bool
+    has_compaction_files: bool
     is_current_shape: bool
 
     @property
@@ -68,6 +71,8 @@ def _release(
         has_progress=(2, 1, 11) <= number < (2, 1, 97),
         has_agent_progress=(2, 1, 11) <= number < (2, 1, 43),
         has_source_uuid=number >= (2, 1, 1),
+        has_forked_from=number >= (2, 1, 80),
+        has_compaction_files=number >= (2, 1, 39),
         is_current_shape=number >= (2, 1, 97),
     )
 
@@ -80,11 +85,15 @@ RELEASES: Final = (
     _release((2, 0, 60), date(2025, 12, 6), "growing", 0.35, "flat"),
     _release((2, 1, 1), date(2026, 1, 8), "placeholder", 0.03, "flat"),
     _release((2, 1, 14), date(2026, 1, 21), "placeholder", 0.03, "nested"),
+    _release((2, 1, 29), date(2026, 2, 1), "placeholder", 0.03, "nested"),
     _release((2, 1, 41), date(2026, 2, 13), "placeholder", 0.03, "nested"),
     _release((2, 1, 63), date(2026, 3, 2), "placeholder", 0.03, "nested"),
+    _release((2, 1, 81), date(2026, 3, 20), "placeholder", 0.03, "nested"),
     _release((2, 1, 101), date(2026, 4, 10), "final", 1.0, "nested"),
     _release((2, 1, 119), date(2026, 4, 23), "final", 1.0, "nested"),
     _release((2, 1, 181), date(2026, 6, 23), "final", 1.0, "nested"),
     _release((2, 1, 215), date(2026, 7, 22), "final", 1.0, "nested"),
+    _release((2, 1, 217), date(2026, 7, 29), "final", 1.0, "nested"),
     _release((2, 1, 231), date(2026, 8, 17), "final", 1.0, "nested"),
+    _release((2, 1, 237), date(2026, 8, 20), "final", 1.0, "nested"),
 )

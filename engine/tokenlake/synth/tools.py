@@ -8,13 +8,13 @@ from tokenlake.synth.releases import Release
 
 _COMMAND: Final = quantile_table((0, 12), (0.5, 45), (0.9, 600), (0.99, 3000), (1, 6000))
 _OUTPUT: Final = quantile_table(
-    (0, 2), (0.3, 60), (0.5, 300), (0.75, 1100), (0.9, 3000), (0.97, 9000), (0.99, 26_000), (1, 60_000)
+    (0, 2), (0.3, 40), (0.5, 200), (0.75, 900), (0.88, 3000), (0.95, 12_000), (0.99, 29_000), (1, 60_000)
 )
 _FILE: Final = quantile_table(
-    (0, 100), (0.25, 900), (0.5, 1500), (0.8, 4200), (0.93, 14_000), (0.99, 37_000), (1, 80_000)
+    (0, 100), (0.25, 700), (0.5, 1500), (0.75, 4300), (0.9, 13_000), (0.97, 37_000), (1, 80_000)
 )
-_SNIPPET: Final = quantile_table((0, 30), (0.5, 260), (0.9, 1100), (0.99, 4200), (1, 9000))
-_ORIGINAL: Final = quantile_table((0, 800), (0.5, 4500), (0.85, 15_000), (0.99, 60_000), (1, 110_000))
+_SNIPPET: Final = quantile_table((0, 30), (0.5, 160), (0.9, 800), (0.99, 3600), (1, 9000))
+_ORIGINAL: Final = quantile_table((0, 800), (0.5, 4500), (0.8, 15_000), (0.96, 50_000), (1, 110_000))
 _WRITTEN: Final = quantile_table((0, 200), (0.5, 3400), (0.9, 15_000), (0.99, 31_000), (1, 60_000))
 _LISTING: Final = quantile_table((0, 10), (0.5, 260), (0.9, 4000), (0.99, 14_000), (1, 20_000))
 
@@ -56,7 +56,7 @@ def _read(draws: Draws, release: Release, base: bytes) -> Call:
     length = _FILE[int(draws.random() * 1024)]
     content = draws.text(length)
     lines = length // 36 + 1
-    if draws.random() < 0.003:
+    if draws.random() < 0.0015:
         image = draws.base64(60_000 + int(draws.random() * 500_000))
         return Call(
             b"Read",
@@ -138,11 +138,11 @@ def _todo(draws: Draws, release: Release, base: bytes) -> Call:
 
 
 _TOOLS: Final[tuple[Callable[[Draws, Release, bytes], Call], ...]] = (
-    (_bash,) * 40
+    (_bash,) * 39
     + (_read,) * 23
     + (_edit,) * 18
     + (_grep,) * 8
-    + (_write,) * 3
+    + (_write,) * 4
     + (_failed,) * 3
     + (_todo,) * 4
     + (_mcp,)

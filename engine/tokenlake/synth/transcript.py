@@ -1,15 +1,24 @@
 """One transcript file being composed: its lines so far, its clock, its cached context, its raw rows."""
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from tokenlake.synth.clock import stamp
 from tokenlake.synth.draws import Draws
 from tokenlake.synth.lines import NULL, Frames, Place, frames_for, usage_template
+from tokenlake.synth.options import LONG_CONTEXT
 from tokenlake.synth.releases import Release
 from tokenlake.synth.truth import RawCounts
 
 COMPACT_AT_TOKENS: Final = 166_000
+"""The context from which the next turn begins with a compaction, in a window of 200,000 tokens."""
+
+_WINDOW_TOKENS: Final = 199_900
+_LONG_COMPACT_AT_TOKENS: Final = 967_000
+_LONG_WINDOW_TOKENS: Final = 999_900
+_LONG_EAGERNESS: Final = 4
+_KEPT_PROMPTS: Final = 4
 
 
 class Cut(NamedTuple):
@@ -41,7 +50,10 @@ class Transcript:
 
     `lines` holds whole lines, each ending in a newline; a copied history is one entry of many lines.
     `parent` is the quoted uuid of the last line. `first_request` says that the next request's context is new
-    to the cache. `usage_rows` collects subagent rows when the release repeats them elsewhere.
+    to the cache; `eagerness` is how many times more than usual a request adds to it. `usage_rows` collects subagent
+    rows when the release repeats them elsewhere. With `repeats`, every message is logged twice; `disputed_share` of
+    the requests have a shape that readers disagree about, one of them an entry of `advisor_model`. `beside` are
+    files, by path, to be written beside this one that are no transcripts.
     """
 
     path: str
@@ -64,6 +76,15 @@ class Transcript:
     last_tokens: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
     cuts: list[Cut] = field(default_factory=list)
     usage_rows: list[UsageRow] = field(default_factory=list)
+    repeats: bool = False
+    disputed_share: float = 0.0
+    advisor_model: str = ""
+    beside: dict[str, bytes] = field(default_factory=dict)
+    prompts: deque[bytes] = field(default_factory=lambda: deque(maxlen=_KEPT_PROMPTS))
+    eagerness: int = field(init=False)
+    named_model: str = field(init=False)
+    compact_at_tokens: int = field(init=False)
+    window_tokens: int = field(init=False)
 
     def __post_init__(self) -> None:
         """Make the templates of the file."""
@@ -72,9 +93,17 @@ class Transcript:
         self.switch_model(self.model)
 
     def switch_model(self, model: str) -> None:
-        """Let the next requests go to another model."""
-        self.model = model
-        self.frames = frames_for(self.release, self.place, model)
+        """Let the next requests go to another model, with the window that its name asks for.
+
+        `named_model` keeps the name as asked for, `model` is as logged.
+        """
+        is_long = model.endswith(LONG_CONTEXT)
+        self.compact_at_tokens = _LONG_COMPACT_AT_TOKENS if is_long else COMPACT_AT_TOKENS
+        self.window_tokens = _LONG_WINDOW_TOKENS if is_long else _WINDOW_TOKENS
+        self.eagerness = _LONG_EAGERNESS if is_long else 1
+        self.named_model = model
+        self.model = model.removesuffix(LONG_CONTEXT)
+        self.frames = frames_for(self.release, self.place, self.model)
 
     def write(self, line: bytes) -> None:
         """Append a line."""
