@@ -1,4 +1,4 @@
-"""`python -m benchmarks cold|warm|startup|queries|corpus|lake`: measure, check, print a table, keep the figures."""
+"""`python -m benchmarks [SCENARIO]`: measure, check, print a table, keep the figures; all if none is named."""
 
 import argparse
 import subprocess
@@ -6,8 +6,10 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks.contenders import find_ccusage, find_tokenlake, version_of
+from benchmarks import charts, crashes, verdicts
+from benchmarks.contenders import all_cold, find_aiburn, find_ccusage, find_tokenlake, version_of
 from benchmarks.corpus import Corpus, make_corpus, open_corpus, read_through
+from benchmarks.disputed import all_disputes, judge
 from benchmarks.lakes import make_lake, open_lake
 from benchmarks.measure import FailedRunError
 from benchmarks.queries import ONE_PERSON_REQUESTS, as_json, cases_at, run_queries, table
@@ -16,43 +18,93 @@ from benchmarks.rounds import Outcome
 from benchmarks.scenarios import cold, startup, warm
 from tokenlake.synth.options import bytes_from_text
 
-DEFAULT_BYTES = 1_000_000_000
+DEFAULT_BYTES = (100_000_000, 1_000_000_000, 10_000_000_000)
+DAMAGE_SHARE = 0.01
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one scenario; the exit status is 1 when a contender's totals were wrong or a command failed."""
+    """Run one scenario, or all; the exit status is 1 when tokenlake was wrong or a command failed."""
     options = _parser().parse_args(arguments)
-    sizes = options.size or [DEFAULT_BYTES]
-    if options.scenario == "corpus":
-        print(make_corpus(sizes[0], options.seed))
-        return 0
-    if options.scenario == "lake":
-        print(make_lake(options.requests, options.seed, options.lake, usage_rows=options.usage_rows))
-        return 0
-    if options.scenario == "queries":
-        return _queries(options)
-    programs = {"tokenlake": find_tokenlake(), "ccusage": find_ccusage()}
-    versions = {name: version_of(found) for name, found in programs.items() if isinstance(found, list)}
-    for found in programs.values():
-        if isinstance(found, str):
-            print(f"skipped: {found}", file=sys.stderr)
-    if not versions and options.scenario != "startup":
-        print("nothing to measure", file=sys.stderr)
-        return 1
     try:
-        if options.scenario == "startup":
-            return _finish("startup", startup(options.runs), None, versions, options.results)
-        scenario: Callable[[Corpus, int], list[Outcome]] = cold if options.scenario == "cold" else warm
-        worst = 0
-        for size in sizes:
-            corpus = open_corpus(size, options.seed)
-            read_through(corpus.root)
-            outcomes = scenario(corpus, options.runs)
-            worst = max(worst, _finish(options.scenario, outcomes, corpus, versions, options.results))
-        return worst
-    except (FailedRunError, subprocess.CalledProcessError) as error:
+        return SCENARIOS[options.scenario](options)
+    except (FailedRunError, subprocess.CalledProcessError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
+
+
+def _all(options: argparse.Namespace) -> int:
+    """Correctness first, then speed and memory by size, then the charts of both."""
+    steps = (_disputed, _damaged, _cold, _warm, _startup, _charts)
+    return max(step(options) for step in steps)
+
+
+def _disputed(options: argparse.Namespace) -> int:
+    """Every contender on every disputed row."""
+    contenders, missing = all_cold()
+    _say_missing(missing)
+    disputes = all_disputes()
+    found = judge(contenders, disputes)
+    print(verdicts.verdict_table(disputes, found))
+    content = verdicts.as_json(disputes, found)
+    _say_written(save_content(options.results, "disputed", _versions(), content, "disputed"))
+    return 1 if any(verdict.wrong for verdict in found if verdict.contender.startswith("tokenlake")) else 0
+
+
+def _damaged(options: argparse.Namespace) -> int:
+    """The smallest tree with damaged lines: everybody's totals against the truth."""
+    size = min(options.size or DEFAULT_BYTES)
+    return _measured("damaged", cold, [size], options, options.damage_share or DAMAGE_SHARE)
+
+
+def _cold(options: argparse.Namespace) -> int:
+    return _measured("cold", cold, options.size or DEFAULT_BYTES, options, options.damage_share)
+
+
+def _warm(options: argparse.Namespace) -> int:
+    return _measured("warm", warm, options.size or DEFAULT_BYTES, options, options.damage_share)
+
+
+def _measured(
+    name: str,
+    scenario: Callable[[Corpus, int], list[Outcome]],
+    sizes: Sequence[int],
+    options: argparse.Namespace,
+    damage_share: float,
+) -> int:
+    """Run a scenario over a tree of each size."""
+    _say_missing(all_cold()[1])
+    worst = 0
+    for size in sizes:
+        corpus = open_corpus(size, options.seed, damage_share)
+        read_through(corpus.root)
+        worst = max(worst, _finish(name, scenario(corpus, options.runs), corpus, options.results))
+    return worst
+
+
+def _startup(options: argparse.Namespace) -> int:
+    return _finish("startup", startup(options.runs), None, options.results)
+
+
+def _charts(options: argparse.Namespace) -> int:
+    """Draw the kept results, where the library for it is installed."""
+    try:
+        written = charts.draw(options.results)
+    except ImportError as error:
+        print(f"skipped: charts: {error} (pip install '.[bench]')", file=sys.stderr)
+        return 0
+    for path in written:
+        _say_written(path)
+    return 0
+
+
+def _corpus(options: argparse.Namespace) -> int:
+    print(make_corpus((options.size or DEFAULT_BYTES)[0], options.seed, options.damage_share))
+    return 0
+
+
+def _lake(options: argparse.Namespace) -> int:
+    print(make_lake(options.requests, options.seed, options.lake, usage_rows=options.usage_rows))
+    return 0
 
 
 def _queries(options: argparse.Namespace) -> int:
@@ -61,11 +113,7 @@ def _queries(options: argparse.Namespace) -> int:
     if isinstance(program, str):
         print(program, file=sys.stderr)
         return 1
-    try:
-        lake = open_lake(options.requests, options.seed, options.lake, usage_rows=options.usage_rows)
-    except (subprocess.CalledProcessError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    lake = open_lake(options.requests, options.seed, options.lake, usage_rows=options.usage_rows)
     cases = cases_at(options.requests, options.query or (), every=options.all)
     outcomes = []
     for outcome in run_queries(program, lake, cases, options.runs):
@@ -79,8 +127,23 @@ def _queries(options: argparse.Namespace) -> int:
     if not options.query:
         name = f"queries-{text_from_count(options.requests)}"
         versions = {"tokenlake": version_of(program)}
-        print(f"written: {save_content(options.results, name, versions, as_json(outcomes, lake))}", file=sys.stderr)
+        _say_written(save_content(options.results, name, versions, as_json(outcomes, lake)))
     return 0 if all(outcome.is_on_target for outcome in outcomes) else 1
+
+
+SCENARIOS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "all": _all,
+    "disputed": _disputed,
+    "damaged": _damaged,
+    "cold": _cold,
+    "warm": _warm,
+    "startup": _startup,
+    "charts": _charts,
+    "queries": _queries,
+    "corpus": _corpus,
+    "lake": _lake,
+    "crashes": crashes.run,
+}
 
 
 def text_from_count(count: int) -> str:
@@ -91,21 +154,34 @@ def text_from_count(count: int) -> str:
     return str(count)
 
 
-def _finish(
-    scenario: str, outcomes: list[Outcome], corpus: Corpus | None, versions: dict[str, str], results: Path
-) -> int:
+def _finish(scenario: str, outcomes: list[Outcome], corpus: Corpus | None, results: Path) -> int:
     """Print and keep the outcomes; gives the exit status."""
     print(markdown(scenario, outcomes, corpus))
-    print(f"written: {save(results, scenario, outcomes, corpus, versions)}", file=sys.stderr)
-    return 1 if any(outcome.wrong for outcome in outcomes) else 0
+    _say_written(save(results, scenario, outcomes, corpus, _versions()))
+    return 1 if any(outcome.wrong for outcome in outcomes if outcome.name.startswith("tokenlake")) else 0
+
+
+def _versions() -> dict[str, str]:
+    programs = {"tokenlake": find_tokenlake(), "ccusage": find_ccusage(), "aiburn": find_aiburn()}
+    return {name: version_of(found) for name, found in programs.items() if isinstance(found, list)}
+
+
+def _say_missing(missing: Sequence[str]) -> None:
+    for reason in missing:
+        print(f"skipped: {reason}", file=sys.stderr)
+
+
+def _say_written(path: Path) -> None:
+    print(f"written: {path}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("scenario", choices=("cold", "warm", "startup", "queries", "corpus", "lake"))
+    parser.add_argument("scenario", nargs="?", choices=tuple(SCENARIOS), default="all")
     parser.add_argument("--size", type=bytes_from_text, action="append", help="size of the tree (1GB); may be repeated")
     parser.add_argument("--runs", type=int, default=5, help="runs of each contender (5)")
     parser.add_argument("--seed", type=int, default=1, help="seed of the tree or lake (1)")
+    parser.add_argument("--damage-share", type=float, default=0.0, help="share of damaged lines in the tree (0)")
     lakes = parser.add_argument_group("queries, lake")
     lakes.add_argument(
         "--requests", type=bytes_from_text, default=ONE_PERSON_REQUESTS, help="requests of the made-up lake (300k)"
@@ -114,6 +190,7 @@ def _parser() -> argparse.ArgumentParser:
     lakes.add_argument("--usage-rows", action="store_true", help="write the rows as logged into a large lake too")
     lakes.add_argument("--query", action="append", metavar="NAME", help="measure this one only; keeps no results")
     lakes.add_argument("--all", action="store_true", help="every saved query, on a large lake too")
+    parser.add_argument("--kills", type=int, default=300, help="crashes: ingests to be killed (300)")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the JSON files")
     return parser
 

@@ -7,18 +7,18 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
-from tokenlake.synth.truth import Counts
+from benchmarks.answers import Totals
 
 TOTALS_SQL = (
     "select count(*) as requests, sum(input_tokens)::bigint as input_tokens, "
     "sum(output_tokens)::bigint as output_tokens, "
     "sum(cache_write_5m_tokens)::bigint as cache_write_5m_tokens, "
     "sum(cache_write_1h_tokens)::bigint as cache_write_1h_tokens, "
-    "sum(cache_read_tokens)::bigint as cache_read_tokens from requests"
+    "sum(cache_read_tokens)::bigint as cache_read_tokens, sum(cost)::varchar as dollars from costs"
 )
 _CCUSAGE_PACKAGE = Path("node_modules/@ccusage/ccusage-linux-x64/bin/ccusage")
 
@@ -35,7 +35,7 @@ def _do_nothing(run: Run) -> None:
     """Prepare nothing."""
 
 
-def _no_totals(run: Run, output: bytes) -> dict[str, int]:
+def _no_totals(run: Run, output: bytes) -> Totals:
     """Give no totals: the command prints none."""
     return {}
 
@@ -52,7 +52,7 @@ class Contender:
     command: Callable[[Run], list[str]]
     env: Callable[[Run], Mapping[str, str]] = field(default=lambda run: {})
     prepare: Callable[[Run], None] = _do_nothing
-    totals: Callable[[Run, bytes], dict[str, int]] = _no_totals
+    totals: Callable[[Run, bytes], Totals] = _no_totals
 
 
 def find_tokenlake() -> list[str] | str:
@@ -78,6 +78,14 @@ def find_ccusage() -> list[str] | str:
     return "ccusage: not found (set CCUSAGE_BIN, or put it on the PATH)"
 
 
+def find_aiburn() -> list[str] | str:
+    """Give the start of an aiburn command line, or why there is none: looked for in this Python and on the PATH."""
+    for place in (str(Path(sys.executable).parent / "aiburn"), shutil.which("aiburn")):
+        if place and os.access(place, os.X_OK):
+            return [place]
+    return "aiburn: not found (pip install aiburn)"
+
+
 def version_of(program: list[str]) -> str:
     """Give what a program says of its version, or an empty text."""
     done = subprocess.run([*program, "--version"], capture_output=True, text=True, check=False)
@@ -91,7 +99,7 @@ def ccusage_daily(program: list[str]) -> Contender:
         "ccusage daily",
         command=lambda run: [*program, *arguments],
         env=lambda run: {"CLAUDE_CONFIG_DIR": str(run.tree), "TZ": "UTC"},
-        totals=lambda run, output: _ccusage_totals(output),
+        totals=lambda run, output: ccusage_totals(output),
     )
 
 
@@ -122,34 +130,65 @@ def tokenlake_report(program: list[str]) -> Contender:
     )
 
 
-def tokenlake_totals(program: list[str], run: Run) -> dict[str, int]:
+def tokenlake_totals(program: list[str], run: Run) -> Totals:
     """Read the totals of a lake."""
     command = [*program, "sql", "--lake", str(run.lake), "--no-refresh", "--format", "json", TOTALS_SQL]
-    parsed: Any = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
-    # One row, in a list of objects or in an object with `rows`.
-    row = (parsed["rows"] if isinstance(parsed, dict) else parsed)[0]
-    return {kind: int(value) for kind, value in row.items()}
+    done = subprocess.run(command, capture_output=True, check=True)
+    [row] = json.loads(done.stdout)
+    dollars = row.pop("dollars")
+    return {kind: int(value or 0) for kind, value in row.items()} | {"dollars": Fraction(dollars or 0)}
 
 
-def mismatches(totals: Mapping[str, int], truth: Counts) -> list[str]:
-    """Say where totals differ from the truth; they may lack kinds, or have both cache writes in one."""
-    right = {
-        "requests": truth.requests,
-        "input_tokens": truth.input_tokens,
-        "output_tokens": truth.output_tokens,
-        "cache_write_5m_tokens": truth.cache_write_5m_tokens,
-        "cache_write_1h_tokens": truth.cache_write_1h_tokens,
-        "cache_write_tokens": truth.cache_write_5m_tokens + truth.cache_write_1h_tokens,
-        "cache_read_tokens": truth.cache_read_tokens,
-    }
-    return [f"{kind} {value:,} instead of {right[kind]:,}" for kind, value in totals.items() if value != right[kind]]
-
-
-def _ccusage_totals(output: bytes) -> dict[str, int]:
+def ccusage_totals(output: bytes) -> Totals:
+    """Read the totals from a daily report."""
     totals = json.loads(output)["totals"]
     return {
         "input_tokens": totals["inputTokens"],
         "output_tokens": totals["outputTokens"],
         "cache_write_tokens": totals["cacheCreationTokens"],
         "cache_read_tokens": totals["cacheReadTokens"],
+        "dollars": Fraction(totals["totalCost"]),
     }
+
+
+def aiburn_daily(program: list[str]) -> Contender:
+    """Count the tree with aiburn, which keeps nothing between runs and has writes and reads of the cache in one."""
+    return Contender(
+        "aiburn daily",
+        command=lambda run: [*program, "daily", "--claude", "--json"],
+        env=lambda run: {"CLAUDE_CONFIG_DIR": str(run.tree), "TZ": "UTC"},
+        totals=lambda run, output: aiburn_totals(output),
+    )
+
+
+def aiburn_totals(output: bytes) -> Totals:
+    """Add up the groups of a daily report."""
+    groups = json.loads(output)["groups"]
+    tokens = {f"{kind}_tokens": sum(group[kind] for group in groups) for kind in ("input", "output", "cache")}
+    return {**tokens, "dollars": sum((Fraction(group["cost"]) for group in groups), Fraction(0))}
+
+
+def naive_script(*, by_id: bool) -> Contender:
+    """Count the tree with the script that people write first; it knows no prices."""
+    script = str(Path(__file__).parent / "naive.py")
+    return Contender(
+        "naive script, last row of an id" if by_id else "naive script",
+        command=lambda run: [sys.executable, script, str(run.tree), *(["--by-id"] if by_id else [])],
+        totals=lambda run, output: json.loads(output),
+    )
+
+
+def all_cold() -> tuple[list[Contender], list[str]]:
+    """Give everybody who counts a whole tree in one command, and for those not installed why not.
+
+    Ratios are to the last, which is ccusage where it is installed.
+    """
+    programs: tuple[tuple[list[str] | str, Callable[[list[str]], Contender]], ...] = (
+        (find_tokenlake(), tokenlake_ingest),
+        ([], lambda program: naive_script(by_id=False)),
+        ([], lambda program: naive_script(by_id=True)),
+        (find_aiburn(), aiburn_daily),
+        (find_ccusage(), ccusage_daily),
+    )
+    found = [contender(program) for program, contender in programs if isinstance(program, list)]
+    return found, [program for program, _ in programs if isinstance(program, str)]

@@ -1,8 +1,9 @@
-"""What the requests of a made-up lake cost, by prices typed in here: nothing of the query layer is used."""
+"""What the requests of a made-up tree or lake cost, by prices typed in here: nothing of the query layer is used."""
 
+from collections.abc import Iterable
 from fractions import Fraction
 
-from tokenlake.synth.lakes_truth import LakeTruth, Priced
+from tokenlake.synth.truth import Priced
 
 # Dollars per million tokens: input, output, 5-minute write, 1-hour write, read.
 _PRICES = {
@@ -32,9 +33,9 @@ _FAST = {"claude-opus-4-6": 6, "claude-opus-4-7": 6, "claude-opus-4-8": 2, "clau
 _WEB_SEARCH = Fraction(10, 1000)
 
 
-def dollars(truth: LakeTruth) -> Fraction:
-    """Give what all requests of priced models cost, exactly."""
-    return sum((_cost(cell) for cell in truth.priced), Fraction(0))
+def dollars(priced: Iterable[Priced]) -> Fraction:
+    """Give what all requests of models with a price cost, exactly."""
+    return sum((_cost(cell) for cell in priced), Fraction(0))
 
 
 def _cost(cell: Priced) -> Fraction:

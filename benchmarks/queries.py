@@ -160,7 +160,7 @@ def check_sums(rows: Rows, lake: MadeLake) -> list[str]:
     found = [sum(column) for column in zip(*map(_counts, rows), strict=True)]
     wrong = _difference("sums", found, list(astuple(lake.truth.total)))
     if rows and "cost" in rows[0]:
-        wrong += _difference("dollars", sum(Fraction(row["cost"] or 0) for row in rows), dollars(lake.truth))
+        wrong += _difference("dollars", sum(Fraction(row["cost"] or 0) for row in rows), dollars(lake.truth.priced))
     return wrong
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmarks.contenders import Contender, Run, mismatches
+from benchmarks.answers import Answer, mismatches
+from benchmarks.contenders import Contender, Run
 from benchmarks.measure import Measurement, measure, median_of
-from tokenlake.synth.truth import Counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +30,16 @@ def run_rounds(
     contenders: Sequence[Contender],
     tree: Path,
     runs: int,
-    truth: Callable[[], Counts] | None,
+    answer: Callable[[], Answer] | None,
     lake: Path | None = None,
 ) -> list[Outcome]:
     """Measure the contenders in turn (A B A B ...), each `runs` times.
 
-    Every run gets a fresh lake folder that is removed after it, or shares `lake` when one is given. `truth`
+    Every run gets a fresh lake folder that is removed after it, or shares `lake` when one is given. `answer`
     gives the totals that are right at the moment; None leaves totals unchecked. Raises FailedRunError when a
     command fails.
     """
-    outcomes = [Outcome(contender.name, [], [], truth is not None) for contender in contenders]
+    outcomes = [Outcome(contender.name, [], [], answer is not None) for contender in contenders]
     for _ in range(runs):
         for number, contender in enumerate(contenders):
             with tempfile.TemporaryDirectory(prefix="tokenlake-bench-") as folder:
@@ -48,9 +48,9 @@ def run_rounds(
                 measurement, output = measure(contender.command(run), contender.env(run))
                 outcome = outcomes[number]
                 outcome.measurements.append(measurement)
-                if truth is not None:
+                if answer is not None:
                     totals = contender.totals(run, output)
-                    wrong = mismatches(totals, truth()) if totals else ["no totals"]
+                    wrong = mismatches(totals, answer()) if totals else ["no totals"]
                     outcome.wrong.extend(line for line in wrong if line not in outcome.wrong)
     return outcomes
 

@@ -7,12 +7,15 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from uuid import uuid4
 
+from benchmarks.answers import Answer
 from benchmarks.contenders import (
     Contender,
     Run,
+    all_cold,
     ccusage_daily,
     find_ccusage,
     find_tokenlake,
@@ -26,17 +29,14 @@ from tokenlake.synth.truth import Counts
 _SAMPLES = Path(__file__).parent.parent / "data-samples" / "logs"
 # input, output, write 5m, write 1h, read: the request that is appended
 _APPENDED_TOKENS = (3, 400, 900, 0, 42_000)
+# 3 x 3 + 400 x 15 + 900 x 3.75 + 42,000 x 0.3 dollars a million
+_APPENDED_DOLLARS = Fraction("0.021984")
 
 
 def cold(corpus: Corpus, runs: int) -> list[Outcome]:
-    """Count the whole tree: an ingest into an empty lake against the peer's daily report."""
-    contenders = []
-    tokenlake, ccusage = find_tokenlake(), find_ccusage()
-    if isinstance(tokenlake, list):
-        contenders.append(tokenlake_ingest(tokenlake))
-    if isinstance(ccusage, list):
-        contenders.append(ccusage_daily(ccusage))
-    return run_rounds(contenders, corpus.root, runs, lambda: corpus.truth.total)
+    """Count the whole tree: an ingest into an empty lake against everybody else's report."""
+    contenders, _ = all_cold()
+    return run_rounds(contenders, corpus.root, runs, lambda: corpus.answer)
 
 
 def warm(corpus: Corpus, runs: int) -> list[Outcome]:
@@ -62,7 +62,7 @@ def warm(corpus: Corpus, runs: int) -> list[Outcome]:
             ]
         if isinstance(ccusage, list):
             contenders.append(ccusage_daily(ccusage))
-        return run_rounds(contenders, corpus.root, runs, growth.truth, run.lake)
+        return run_rounds(contenders, corpus.root, runs, growth.answer, run.lake)
 
 
 def startup(runs: int) -> list[Outcome]:
@@ -88,7 +88,7 @@ class Growth:
     """A transcript that gets one request after another, and what the tree's totals are by then."""
 
     path: Path
-    start: Counts
+    start: Answer
     appended: int = 0
 
     def append_request(self) -> None:
@@ -111,17 +111,20 @@ class Growth:
         with self.path.open("ab") as file:
             file.write(line.encode())
 
-    def truth(self) -> Counts:
+    def answer(self) -> Answer:
         """Give the totals of the tree as it is now."""
-        sent, answered, write_5m, write_1h, read = _APPENDED_TOKENS
-        return Counts(
-            self.start.requests + self.appended,
-            self.start.input_tokens + self.appended * sent,
-            self.start.output_tokens + self.appended * answered,
-            self.start.cache_write_5m_tokens + self.appended * write_5m,
-            self.start.cache_write_1h_tokens + self.appended * write_1h,
-            self.start.cache_read_tokens + self.appended * read,
+        start = self.start.counts
+        sent, answered, write_5m, write_1h, read = (self.appended * tokens for tokens in _APPENDED_TOKENS)
+        counts = Counts(
+            start.requests + self.appended,
+            start.input_tokens + sent,
+            start.output_tokens + answered,
+            start.cache_write_5m_tokens + write_5m,
+            start.cache_write_1h_tokens + write_1h,
+            start.cache_read_tokens + read,
         )
+        dollars = self.start.dollars
+        return Answer(counts, None if dollars is None else dollars + self.appended * _APPENDED_DOLLARS)
 
 
 @contextmanager
@@ -130,7 +133,7 @@ def _growing(corpus: Corpus) -> Iterator[Growth]:
     path = max((corpus.root / "projects").glob("*/*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
     before = path.stat()
     try:
-        yield Growth(path, corpus.truth.total)
+        yield Growth(path, corpus.answer)
     finally:
         os.truncate(path, before.st_size)
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
