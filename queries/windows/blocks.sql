@@ -173,8 +173,7 @@ ticks as (
     select
         account,
         tick,
-        tick * greatest($floor::bigint * 60000000, 1)
-            // case when $hours > 0 then $hours * 7200000000 else error('hours must be 1 or more')::bigint end as span,
+        tick * greatest($floor::bigint * 60000000, 1) // ($hours * 7200000000) as span,
         min(first_us) as first_us,
         max(last_us) as last_us
     from all_ticks

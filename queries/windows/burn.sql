@@ -45,8 +45,7 @@ with measured_requests as (
 ticks as (
     select
         2 * (instant_us // 3600000000) + (instant_us % 3600000000 > 0)::bigint as tick,
-        instant_us
-            // case when $hours > 0 then $hours * 3600000000 else error('hours must be 1 or more')::bigint end as span,
+        instant_us // ($hours * 3600000000) as span,
         min(instant_us) as first_us,
         max(instant_us) as last_us,
         min(instant_us) filter (is_counted) as first_counted_us,

@@ -205,11 +205,8 @@ quarter_hours as (
         quarter_hour,
         make_timestamptz(quarter_hour * 900000000) at time zone $tz as local_time,
         -- 384 quarter hours after the instant 0 it was Monday.
-        (quarter_hour - 384)
-            // case when $hours > 0 then $hours * 4 else error('hours must be 1 or more')::bigint end as short_window,
-        (quarter_hour - 384)
-            // case when $long_hours > 0 then $long_hours * 4 else error('long-hours must be 1 or more')::bigint end
-            as long_window,
+        (quarter_hour - 384) // ($hours * 4) as short_window,
+        (quarter_hour - 384) // ($long_hours * 4) as long_window,
         sum(amount) as amount
     from measured_requests
     group by quarter_hour

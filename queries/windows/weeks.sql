@@ -1,6 +1,7 @@
 -- Weeks from an anchor: windows of seven days, as quotas have them
 -- A window is 7 x 24 hours long and begins a whole number of windows before or after --anchor: give the instant at
--- which your weekly limit resets. Unlike calendar weeks these do not follow the clocks of a zone.
+-- which your weekly limit resets. Without it, the newest sample of the weekly quota says so (table quota_samples, of
+-- --host where given). Unlike calendar weeks these do not follow the clocks of a zone.
 -- start_ts, end_ts       the window's limits: start belongs to it, end does not
 -- first_ts, last_ts      times of its first and last request
 -- requests, *_tokens     what was made in it; cache_write_tokens is 5m and 1h writes, total_tokens all kinds
@@ -10,17 +11,33 @@
 -- projected_cost         the same in dollars
 -- unpriced_requests      requests whose model has no price, in no cost column
 -- --since and --until choose the windows that share an instant with that time; what they hold is shown whole.
--- Windows without any request are left out. The default anchor is a Monday 0:00 UTC.
+-- Windows without any request are left out. With neither anchor nor sample they begin on Mondays 0:00 UTC.
 --
--- $anchor timestamp = '2024-01-01T00:00:00': an instant at which a window begins; UTC where it names no zone
+-- $anchor timestamp = null: an instant at which a window begins; UTC where it names no zone; default: from samples
 -- example: tokenlake windows weeks --anchor 2026-03-04T09:00:00+01:00
 
-with placed_requests as (
+with sampled_resets as (
+    select
+        epoch_us(resets_at) as reset_us,
+        row_number() over (order by ts desc, resets_at desc) as place
+    from quota_samples
+    where "window" = 'seven_day' and ($host is null or host = $host)
+),
+
+anchors as (
+    select
+        coalesce(
+            epoch_us($anchor::timestamptz), max(reset_us), epoch_us('2024-01-01 00:00:00+00'::timestamptz)
+        ) as anchor_us
+    from sampled_resets
+    where place = 1
+),
+
+placed_requests as (
     select
         epoch_us(ts) as instant_us,
         -- The remainder of a negative number is negative: what lies before the anchor is brought after it.
-        epoch_us(ts) - ((epoch_us(ts) - epoch_us($anchor::timestamptz)) % 604800000000 + 604800000000) % 604800000000
-            as start_us,
+        epoch_us(ts) - ((epoch_us(ts) - anchor_us) % 604800000000 + 604800000000) % 604800000000 as start_us,
         input_tokens,
         output_tokens,
         cache_write_5m_tokens + cache_write_1h_tokens as cache_write_tokens,
@@ -34,6 +51,7 @@ with placed_requests as (
         cost_pico,
         is_priced
     from costs
+    cross join anchors
     where ts is not null
         -- Seven days more on both sides, so that the outermost windows are whole.
         and ($since is null or ts > make_timestamptz(epoch_us($since::timestamptz) - 604800000000))

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.queries.window_folds import HOUR, MINUTE, a_lake, blocks, instant, micros, requests
 from tests.query.lakes import request, transcript, usage_row
 
-from tokenlake.errors import QueryError
+from tokenlake.errors import UsageError
 from tokenlake.lake import Lake
 from tokenlake.query.run import run
 from tokenlake.store.catalog import Snapshot
@@ -239,7 +239,7 @@ def test_requests_whose_rows_are_not_in_the_lake_count_at_their_own_time() -> No
 
 
 def test_a_block_is_an_hour_long_or_longer() -> None:
-    with pytest.raises(QueryError, match="hours must be 1 or more"):
+    with pytest.raises(UsageError, match="hours: 0 is less than 1"):
         answer(made([(NOON, 1)]), hours=0)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.queries.window_folds import HOUR, MINUTE, a_lake, blocks, instant, micros, requests
 from tests.query.lakes import request
 
-from tokenlake.errors import QueryError
+from tokenlake.errors import UsageError
 from tokenlake.query.run import run
 
 NOON = micros(dt.datetime(2026, 3, 31, 12, tzinfo=dt.UTC))
@@ -96,7 +96,7 @@ def test_dates_choose_blocks_and_filters_choose_requests() -> None:
 
 
 def test_a_block_is_an_hour_long_or_longer() -> None:
-    with pytest.raises(QueryError, match="hours must be 1 or more"):
+    with pytest.raises(UsageError, match="hours: 0 is less than 1"):
         answer(LISTED, hours=0)
 
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from tests.queries.window_folds import DAY, HOUR, MINUTE, a_lake, instant, micros, quantile, requests, rolling
 from tests.query.lakes import request
 
-from tokenlake.errors import QueryError
+from tokenlake.errors import UsageError
 from tokenlake.lake import Lake
 from tokenlake.query.run import run
 
@@ -123,7 +123,7 @@ def test_filters_choose_what_is_summed() -> None:
 
 @pytest.mark.parametrize("name", ["hours", "long_hours"])
 def test_a_window_is_an_hour_long_or_longer(name: str) -> None:
-    with pytest.raises(QueryError, match="hours must be 1 or more"):
+    with pytest.raises(UsageError, match="hours: 0 is less than 1"):
         answer({"requests": requests([(NOON, 1)])}, **{name: 0})
 
 

@@ -145,7 +145,8 @@ def _allowed(name: str, kind: str, braces: str | None) -> tuple[tuple[str, ...],
         raise QueryError(
             f"${name} has the type {kind}: choices are for text, a range such as {{1..}} or {{0..100}} is for numbers"
         )
-    return (), *(float(limit) if limit else None for limit in limits.groups())
+    least, most = (float(limit) if limit else None for limit in limits.groups())
+    return (), least, most
 
 
 def _read(kind: str, value: object) -> Value:
