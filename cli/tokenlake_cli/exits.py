@@ -11,6 +11,7 @@ class ExitCode(IntEnum):
     USAGE = 2
     SOURCES = 3
     LAKE = 4
+    FINDINGS = 5
     INTERRUPTED = 130
 
     @property
@@ -25,5 +26,6 @@ _TEXTS = {
     ExitCode.USAGE: "a wrong option, parameter, name or query",
     ExitCode.SOURCES: "logs that cannot be found or read",
     ExitCode.LAKE: "a lake that cannot be opened, read or written",
+    ExitCode.FINDINGS: "done, and what was checked is not as it should be",
     ExitCode.INTERRUPTED: "interrupted",
 }

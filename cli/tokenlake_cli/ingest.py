@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tokenlake_cli import lakes, options, render
-from tokenlake_cli.render import Output, Sheet
+from tokenlake_cli.render import Output
 
 if TYPE_CHECKING:
     from tokenlake.ingest.summary import IngestSummary
@@ -29,11 +29,7 @@ def ingest(
     of the summary speak of this ingest, those from `requests` on of the whole lake.
     """
     path, summary = lakes.ingest(lake, roots, host=host, keep_text=text, keep_raw=keep_raw, jobs=jobs)
-    facts = described(path, summary)
-    if format_ == "table":
-        render.write_rows(Sheet(("what", "count"), [(name, _shown(value)) for name, value in facts]), Output())
-    else:
-        render.write_rows(Sheet(tuple(name for name, _ in facts), [[value for _, value in facts]]), Output(format_))
+    render.write_rows(lakes.facts(described(path, summary), format_), Output(format_))
 
 
 def described(path: Path, summary: IngestSummary) -> list[tuple[str, int | float | str]]:
@@ -54,17 +50,8 @@ def described(path: Path, summary: IngestSummary) -> list[tuple[str, int | float
         ("pending_bytes", summary.pending_bytes),
         ("seconds", round(summary.seconds, 3)),
         ("mb_per_second", round(rate, 1)),
-        ("requests", summary.requests),
-        ("input_tokens", summary.input_tokens),
-        ("output_tokens", summary.output_tokens),
-        ("cache_write_5m_tokens", summary.cache_write_5m_tokens),
-        ("cache_write_1h_tokens", summary.cache_write_1h_tokens),
-        ("cache_read_tokens", summary.cache_read_tokens),
+        *lakes.totals(summary),
     ]
-
-
-def _shown(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:,}"
 
 
 command = click.Command(
@@ -86,19 +73,8 @@ command = click.Command(
             default=None,
             help="Keep every record's bytes too, from now on; remembered by the lake [default: not].",
         ),
-        click.Option(
-            ["--jobs"],
-            type=click.IntRange(min=1),
-            metavar="N",
-            help="Threads to use [default: one a processor].",
-        ),
-        click.Option(
-            ["--format", "format_"],
-            type=click.Choice(("table", "json", "jsonl", "csv", "markdown")),
-            default="table",
-            show_default=True,
-            help="Form of the summary.",
-        ),
+        options.jobs_option(),
+        options.summary_format_option(),
     ],
     help=ingest.__doc__,
     epilog="\b\nExample:\n  tokenlake ingest --root ~/.claude --root /backup/laptop --host laptop",

@@ -13,6 +13,7 @@ from tokenlake_cli import messages, progress
 if TYPE_CHECKING:
     from tokenlake.ingest.summary import IngestSummary
     from tokenlake.store.catalog import Snapshot
+    from tokenlake_cli.render import Sheet
 
 
 def for_report(path: Path | None, roots: Sequence[Path], refresh: bool) -> Snapshot:
@@ -58,3 +59,31 @@ def show_warnings(summary: IngestSummary) -> None:
     """What an ingest could not do, on stderr."""
     for warning in summary.warnings:
         messages.warn(warning)
+
+
+Facts = list[tuple[str, int | float | str]]
+
+
+def totals(summary: IngestSummary) -> Facts:
+    """What the whole lake holds, by name."""
+    return [
+        ("requests", summary.requests),
+        ("input_tokens", summary.input_tokens),
+        ("output_tokens", summary.output_tokens),
+        ("cache_write_5m_tokens", summary.cache_write_5m_tokens),
+        ("cache_write_1h_tokens", summary.cache_write_1h_tokens),
+        ("cache_read_tokens", summary.cache_read_tokens),
+    ]
+
+
+def facts(described: Facts, format_: str) -> Sheet:
+    """A summary as rows: one a fact in a table for people, one in all for programs."""
+    from tokenlake_cli.render import Sheet
+
+    if format_ == "table":
+        return Sheet(("what", "count"), [(name, _shown(value)) for name, value in described])
+    return Sheet(tuple(name for name, _ in described), [[value for _, value in described]])
+
+
+def _shown(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:,}"

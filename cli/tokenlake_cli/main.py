@@ -23,6 +23,12 @@ BUILT_IN = {
     "queries": "List the saved queries, show the SQL of one, start your own, check them.",
     "schema": "Describe the tables and views: columns, types, units, sources.",
     "prices": "Show the prices, the source of each, and the models without one.",
+    "reproduce": "Reproduce published figures from exact corpora, or answer them from your own lake.",
+    "reconcile": "Put ccusage's totals beside the lake's and explain every difference by rule.",
+    "doctor": "Check the lake, the logs and the versions, and say what to do.",
+    "merge": "Bring another lake's rows into this one.",
+    "rebuild": "Make the lake anew from the lines that --keep-raw kept.",
+    "synth": "Write made-up transcripts of any size, with the exact answer.",
     "demo": "Ingest the samples that come with the program, and show their cache overhead.",
     "completion": "Print the shell's completion script.",
 }

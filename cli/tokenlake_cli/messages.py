@@ -30,4 +30,4 @@ def _one_line(text: str) -> str:
 def say_text(text: str) -> None:
     """A text of several lines on stderr."""
     with contextlib.suppress(OSError, ValueError):
-        print(text, file=sys.stderr, flush=True)
+        print("\n".join(map(_one_line, text.split("\n"))), file=sys.stderr, flush=True)

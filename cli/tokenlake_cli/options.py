@@ -41,6 +41,24 @@ def root_option() -> click.Option:
     )
 
 
+def jobs_option() -> click.Option:
+    """How many threads work."""
+    return click.Option(
+        ["--jobs"], type=click.IntRange(min=1), metavar="N", help="Threads to use [default: one a processor]."
+    )
+
+
+def summary_format_option() -> click.Option:
+    """How the summary of a command that writes a lake is shown."""
+    return click.Option(
+        ["--format", "format_"],
+        type=click.Choice(("table", "json", "jsonl", "csv", "markdown")),
+        default="table",
+        show_default=True,
+        help="Form of the summary.",
+    )
+
+
 def report_options(reads_costs: bool = True) -> list[click.Parameter]:
     """The options of every report, in the order of its help; the cost mode for those that read costs."""
     return [
@@ -75,6 +93,15 @@ def report_options(reads_costs: bool = True) -> list[click.Parameter]:
             help="Read new transcripts first, or answer from the lake as it is.",
         ),
     ]
+
+
+def external_option() -> click.Option:
+    """Whether SQL of the user's may leave the lake."""
+    return click.Option(
+        ["--allow-external"],
+        is_flag=True,
+        help="Let the SQL read and write other files, load extensions and use the network.",
+    )
 
 
 def reads_costs(text: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 FORMATS = ("table", "json", "jsonl", "csv", "markdown", "parquet", "arrow")
 BINARY_FORMATS = ("parquet", "arrow")
+
+_ODD_PATHS = "surrogateescape"
+"""Bytes of a path that are no UTF-8 leave the program as they came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,8 @@ class Sheet:
 
 def write_text(text: str) -> None:
     """A text that is itself the answer, to stdout."""
+    if sys.stdout.isatty():
+        text = "\n".join(map(values.visible, text.expandtabs().split("\n")))
     with _text_stream(None) as stream:
         stream.write(text if text.endswith("\n") else text + "\n")
 
@@ -86,6 +92,8 @@ def write_rows(result: Rows, output: Output, notes: Sequence[str] = ()) -> None:
     with _text_stream(output.path) as stream:
         if output.format == "table":
             stream.write(_table(result.columns, list(rows), notes, output.path))
+        elif output.format == "csv" and output.path is None and sys.stdout.isatty():
+            _write_csv(stream, *_visible(result.columns, rows))
         else:
             _WRITERS[output.format](stream, result.columns, rows)
 
@@ -165,6 +173,11 @@ def _write_csv(stream: IO[str], names: tuple[str, ...], rows: Iterable[Sequence[
     writer.writerows(map(values.text, row) for row in rows)
 
 
+def _visible(names: tuple[str, ...], rows: Iterable[Sequence[Any]]) -> tuple[tuple[str, ...], Iterator[Sequence[Any]]]:
+    """Names and rows for the eyes only: a file or a pipe gets them as they are, a terminal must not obey them."""
+    return tuple(map(values.visible, names)), ([values.visible(values.text(cell)) for cell in row] for row in rows)
+
+
 def _write_markdown(stream: IO[str], names: tuple[str, ...], rows: Iterable[Sequence[Any]]) -> None:
     from tokenlake_cli import table
 
@@ -176,8 +189,13 @@ def _write_markdown(stream: IO[str], names: tuple[str, ...], rows: Iterable[Sequ
 
 
 def _markdown(text: str) -> str:
-    escaped = values.visible(text).replace("&", "&amp;").replace("<", "&lt;")
-    return "".join("\\" + char if char in "|*`[]" else char for char in escaped)
+    escaped = _MARKUP.sub(r"\\\g<0>", values.visible(text))
+    return escaped.replace("&", "&amp;").replace("<", "&lt;")
+
+
+# What Markdown, and GitHub's, takes for more than itself within a cell: an underscore not inside a word, a backslash
+# before punctuation.
+_MARKUP = re.compile(r"[|*`~$\[\]]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|\\(?=[!-/:-@\[-`{-~])")
 
 
 _WRITERS = {"json": _write_json, "jsonl": _write_jsonl, "csv": _write_csv, "markdown": _write_markdown}
@@ -203,11 +221,11 @@ def _write_binary(result: Result, output: Output) -> None:
 def _text_stream(path: Path | None) -> Iterator[IO[str]]:
     if path is None:
         if hasattr(sys.stdout, "reconfigure"):  # a redirected stdout may be in a legacy encoding
-            sys.stdout.reconfigure(encoding="utf-8", newline="\n")
+            sys.stdout.reconfigure(encoding="utf-8", errors=_ODD_PATHS, newline="\n")
         yield sys.stdout
         sys.stdout.flush()
         return
-    with _opened(path, "w", encoding="utf-8", newline="") as file:
+    with _opened(path, "w", encoding="utf-8", errors=_ODD_PATHS, newline="") as file:
         yield file
 
 

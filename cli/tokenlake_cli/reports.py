@@ -94,21 +94,26 @@ def command(name: str, completing: bool = False) -> click.Command | None:
     from tokenlake_cli import options
 
     query = saved.header(name, path)
+    external = [options.external_option()] if saved.is_own(path) else []
 
-    def answer(**values: Any) -> None:
-        report(query, values)
+    def answer(allow_external: bool = False, **values: Any) -> None:
+        report(query, values, allow_external)
 
     return click.Command(
         name.rsplit("/", 1)[-1],
         callback=answer,
-        params=[*map(_option, query.parameters), *options.report_options(reads_costs=options.reads_costs(query.body))],
+        params=[
+            *map(_option, query.parameters),
+            *external,
+            *options.report_options(reads_costs=options.reads_costs(query.body)),
+        ],
         help=_help(query),
         short_help=query.title,
         epilog=_examples(query),
     )
 
 
-def report(query: SavedQuery, values: dict[str, Any]) -> None:
+def report(query: SavedQuery, values: dict[str, Any], allow_external: bool) -> None:
     """Runs a saved query with the options as click read them, and writes its result."""
     from tokenlake_cli import lakes, options, render
 
@@ -116,7 +121,7 @@ def report(query: SavedQuery, values: dict[str, Any]) -> None:
     snapshot = lakes.for_report(asked.lake, asked.roots, asked.refresh)
     from tokenlake.query.run import run
 
-    result = run(snapshot, query.name, asked.params)
+    result = run(snapshot, query.name, asked.params, allow_external=allow_external)
     options.warn_of_idle_filters(asked, result.meta)
     render.write_result(result, asked.output)
     if not len(result):
@@ -145,8 +150,7 @@ def _option(parameter: Parameter) -> click.Option:
     if parameter.type == "boolean":
         flags = f"--{name}/--no-{name}"
         return click.Option([flags], default=parameter.default, required=parameter.required, help=text)
-    types: dict[str, click.ParamType[Any] | type] = {"integer": int, "number": float}
-    kind = click.Choice(parameter.choices) if parameter.choices else types.get(parameter.type, str)
+    kind = click.Choice(parameter.choices) if parameter.choices else _number(parameter) or str
     if parameter.required:
         return click.Option([f"--{name}"], type=kind, required=True, help=text)
     return click.Option(
@@ -156,6 +160,17 @@ def _option(parameter: Parameter) -> click.Option:
         show_default=parameter.default is not None,
         help=text,
     )
+
+
+def _number(parameter: Parameter) -> click.ParamType[Any] | None:
+    """The type of a number, in its range."""
+    if parameter.type == "integer":
+        least, most = (None if limit is None else int(limit) for limit in (parameter.least, parameter.most))
+        return click.IntRange(least, most) if (least, most) != (None, None) else click.INT
+    if parameter.type == "number":
+        limits = (parameter.least, parameter.most)
+        return click.FloatRange(*limits) if limits != (None, None) else click.FLOAT
+    return None
 
 
 def _help(query: SavedQuery) -> str:

@@ -12,20 +12,23 @@ from tokenlake.errors import UsageError
 from tokenlake_cli import lakes, options, render
 
 
-def answer(query: str | None, file: Path | None, **values: Any) -> None:
+def answer(query: str | None, file: Path | None, allow_external: bool, **values: Any) -> None:
     """Answer SQL as typed, from a file or from stdin.
 
     Every table of the lake is a view. `selected` is the requests under the filters and the dedup mode;
     selected_tool_calls, selected_texts, selected_prompts, selected_events, selected_sessions,
     selected_files and selected_rejects are the other tables under those filters that have a meaning there.
     $tz and the filters may be used as parameters.
+
+    The SQL reads the lake and nothing else: no other file, no extension, no network, and it writes none,
+    unless --allow-external.
     """
     asked = options.report(values)
     text = _text(query, file)
     snapshot = lakes.for_report(asked.lake, asked.roots, asked.refresh)
     from tokenlake.query.run import sql
 
-    result = sql(snapshot, text, asked.params)
+    result = sql(snapshot, text, asked.params, allow_external=allow_external)
     options.warn_of_idle_filters(asked, result.meta)
     render.write_result(result, asked.output)
 
@@ -52,6 +55,7 @@ command = click.Command(
         click.Option(
             ["-f", "--file", "file"], type=options.FOLDER, metavar="FILE", help="Read the SQL from this file."
         ),
+        options.external_option(),
         *options.report_options(),
     ],
     help=answer.__doc__,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, Any
 
 from tokenlake_cli import values
@@ -18,6 +19,7 @@ _PIPE_WIDTH = 1_000_000  # no line is broken where no terminal limits the width
 _READABLE_WIDTH = 160  # what a pipe is likely to end in: a pager, a log, a paste
 _FEW_ROWS = 5
 _LEAST_NUMBERS = 3
+_LEAST_TEXT = 16
 _UNITS = ("", "k", "M", "B", "T", "e15", "e18")
 
 
@@ -31,8 +33,8 @@ class Column:
 
     @property
     def width(self) -> int:
-        """Terminal cells that the widest cell takes, its name left out."""
-        return max(map(_length, self.cells), default=0)
+        """Terminal cells that the widest cell, or line of a broken one, takes; its name left out."""
+        return max(map(_length, "\n".join(self.cells).split("\n")))
 
     @property
     def is_telling(self) -> bool:
@@ -65,8 +67,9 @@ def draw(table: list[Column], notes: Sequence[str], terminal_width: int | None) 
     """The table, and the notes below it; `terminal_width` is None where stdout is no terminal.
 
     Of a table that is too wide, headers are broken to several lines, then columns that say nothing are left out, then
-    numbers are shortened, then those in the middle left out; a table of few rows, or still too wide, is one block a
-    row. Where stdout is no terminal, numbers stay whole and a row a line. A note says what was done.
+    numbers are shortened, then those in the middle left out, or long texts broken to lines; a table of few rows, or
+    still too wide, is one block a row. Where stdout is no terminal, numbers stay whole and a row a line. A note says
+    what was done.
     """
     from rich.console import Console
     from rich.text import Text
@@ -131,7 +134,8 @@ def _fitted(table: list[Column], terminal_width: int | None) -> _Fitted | None:
         return None
     few = _without_middle(short, width)
     if few is None:
-        return None
+        broken = _broken(short, width)
+        return _Fitted(broken, [_folded(column) for column in broken], notes) if broken else None
     dropped = [column.name for column in short if column not in few]
     notes.append(f"Left out for lack of room: {', '.join(dropped)}; --format csv has them.")
     return _Fitted(few, [_folded(column) for column in few], notes)
@@ -146,6 +150,32 @@ def _without_middle(table: list[Column], width: int) -> list[Column] | None:
             return None
         del few[numbers[len(numbers) // 2]]
     return few
+
+
+def _broken(table: list[Column], width: int) -> list[Column] | None:
+    """The table with its long texts broken to lines, all to the same width; None where that leaves them too narrow."""
+    from rich.console import Console
+    from rich.text import Text
+
+    texts = [column for column in table if not column.is_number]
+    limit = max((column.width for column in texts), default=0)
+    while limit >= _LEAST_TEXT:
+        console = Console(width=limit)
+        broken = [
+            column
+            if column.is_number
+            else Column(
+                column.name,
+                ["\n".join(line.plain for line in Text(c).wrap(console, limit)) for c in column.cells],
+                False,
+            )
+            for column in table
+        ]
+        excess = _width(broken, [_folded(column) for column in broken]) - width
+        if excess <= 0:
+            return broken
+        limit -= -(-excess // len(texts))
+    return None
 
 
 def shortened(column: Column) -> Column:
@@ -194,7 +224,9 @@ def _draw_grid(console: Console, table: list[Column], headers: list[str]) -> Non
         console.print(Text(_joined(table, widths, names), style="bold"), soft_wrap=True)
     console.print(Text("─" * (sum(widths) + _GAP * (len(widths) - 1))), soft_wrap=True)
     # The body is laid out here: a rich table takes 80 microseconds a cell, which long results would feel.
-    rows = zip(*(column.cells for column in table), strict=True)
+    rows: Iterable[tuple[str, ...]] = zip(*(column.cells for column in table), strict=True)
+    if any("\n" in cell for column in table for cell in column.cells):
+        rows = chain.from_iterable(zip_longest(*(cell.split("\n") for cell in row), fillvalue="") for row in rows)
     console.file.writelines(_joined(table, widths, row) + "\n" for row in rows)
 
 

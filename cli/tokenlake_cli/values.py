@@ -6,7 +6,7 @@ import base64
 import datetime as dt
 import math
 from decimal import Decimal
-from json.encoder import encode_basestring
+from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import Any
 
 
@@ -38,7 +38,7 @@ def json(value: Any) -> str:
     if value is None:
         return "null"
     if isinstance(value, str):
-        return encode_basestring(value)
+        return _quoted(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
@@ -50,8 +50,18 @@ def json(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(json, value)) + "]"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{encode_basestring(text(key))}: {json(item)}" for key, item in value.items()) + "}"
-    return encode_basestring(text(value))
+        return "{" + ", ".join(f"{_quoted(text(key))}: {json(item)}" for key, item in value.items()) + "}"
+    return _quoted(text(value))
+
+
+def _quoted(value: str) -> str:
+    """A JSON string in which nothing can write to a terminal: such characters are escaped, and read back the same."""
+    quoted = encode_basestring(value)
+    if quoted.isprintable():
+        return quoted
+    return "".join(
+        char if char.isprintable() or char in _JOINERS else encode_basestring_ascii(char)[1:-1] for char in quoted
+    )
 
 
 def instant(value: dt.datetime) -> str:

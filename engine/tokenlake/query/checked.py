@@ -73,6 +73,8 @@ def problem_of_binding(query: SavedQuery) -> list[QueryError]:
         try:
             # Planned, not run: nothing that the query would take long for is done here.
             connection.execute(f"explain {query.text}", bound or None)
+        except duckdb.PermissionException:
+            return []  # it reads other files, which it may with --allow-external: no more is known here
         except duckdb.Error as error:
             reason, line = explained(error)
             return [QueryError(f"{query.path}:{line or 1}: {reason}")]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tokenlake import schema
 from tokenlake.errors import LakeDamagedError, QueryError
-from tokenlake.query import views
+from tokenlake.query import spill, views
 from tokenlake.query.filters import Filters
 from tokenlake.query.prices.columns import PRICE_TABLES
 from tokenlake.query.saved import explained, shipped_folder
@@ -30,18 +30,22 @@ def connect(
     filters: Filters = NO_FILTERS,
     only_for: str | None = None,
     also_for: str = "",
+    allow_external: bool = False,
 ) -> duckdb.DuckDBPyConnection:
     """An in-memory DuckDB connection with a view per table of the schema over exactly the snapshot's files.
 
     A table without files is an empty view of the same columns. Beside these stand the price tables, the views
     of queries/views, and those that stand for settings (see `views.generated`), each made after those that it
     reads. With `only_for`, some SQL, just what it needs is made. What the SQL of `only_for` or `also_for` reads
-    and is worked out once (`views.KEPT`) becomes a table. The session's TimeZone is UTC. Raises UsageError for
-    an unknown mode or broken prices of the user's, LakeDamagedError where a data file cannot be opened,
-    QueryError for a view that DuckDB refuses.
-    """
-    import tempfile
+    and is worked out once (`views.KEPT`) becomes a table. The session's TimeZone is UTC.
 
+    Unless `allow_external`, the connection then is shut in: it opens no file outside the lake's folder and its own
+    for spilling, loads no extension, reaches no network, and its settings are locked. The engine knows no folder that
+    may only be read: SQL of others belongs in `run.sql`, which refuses what would write.
+
+    Raises UsageError for an unknown mode or broken prices of the user's, LakeDamagedError where a data file cannot be
+    opened, QueryError for a view that DuckDB refuses.
+    """
     import duckdb
 
     known = _views(snapshot, dedup, cost_mode, filters)
@@ -56,7 +60,7 @@ def connect(
             "python_enable_replacements": "false",
             "memory_limit": _MEMORY_LIMIT,
             # An in-memory database would spill to `.tmp` in whatever folder the user happens to stand.
-            "temp_directory": f"{tempfile.gettempdir()}/tokenlake-spill",
+            "temp_directory": str(spill.folder()),
         }
     )
     try:
@@ -72,6 +76,11 @@ def connect(
         for name in views.in_order(known):
             if name in needed and name not in PRICE_TABLES:
                 _create(connection, name, known[name], "table" if name in views.KEPT & read else "view")
+        if not allow_external:
+            connection.execute(
+                f"set allowed_directories = [{_literal(str(snapshot.root))}]; "
+                "set enable_external_access = false; set lock_configuration = true"
+            )
     except (duckdb.IOException, duckdb.InvalidInputException) as error:  # a file is missing, or is no Parquet
         connection.close()
         reason = explained(error)[0]

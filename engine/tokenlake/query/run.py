@@ -6,19 +6,20 @@ import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from tokenlake.errors import LakeDamagedError, QueryError, UsageError
 from tokenlake.query import pricing, saved
 from tokenlake.query.connect import connect
 from tokenlake.query.filters import NAMES, Filters, read_instant, read_since, read_until
+from tokenlake.query.guard import ALLOWING, refuse_external
 from tokenlake.query.prices.columns import PRICE_TABLES
 from tokenlake.query.result import RESULT_TABLE, Meta, Result
 from tokenlake.query.saved import explained
 from tokenlake.query.views import effective_filters, reached
 from tokenlake.query.zones import machine_zone, zone
-from tokenlake.store import catalog
 from tokenlake.store.catalog import Snapshot
+from tokenlake.store.newest import on_newest
 
 if TYPE_CHECKING:
     import duckdb
@@ -41,8 +42,10 @@ class Settings:
         return {"tz": self.tz, "now": self.now} | {name: getattr(self.filters, name) for name in NAMES}
 
 
-def run(snapshot: Snapshot, name: str, params: Mapping[str, object] | None = None) -> Result:
-    """The answer of a saved query.
+def run(
+    snapshot: Snapshot, name: str, params: Mapping[str, object] | None = None, *, allow_external: bool = False
+) -> Result:
+    """The answer of a saved query, which reads the lake and no other file unless `allow_external`.
 
     `params` are the query's own parameters and the common ones: `tz`, `dedup`, `cost_mode`, `now`, `since`,
     `until`, `project`, `model`, `session`, `host`; what is left out, or None, has its default. Raises
@@ -67,30 +70,34 @@ def run(snapshot: Snapshot, name: str, params: Mapping[str, object] | None = Non
     def answer(connection: duckdb.DuckDBPyConnection) -> Result:
         if pricing.SUMS in read:
             _keep(connection, pricing.SUMS)
-        _execute(connection, query.text, settings.bound | values, query.path)
+        _execute(connection, query.text, settings.bound | values, query.path, shut_in=not allow_external)
         meta = _meta(query.title, query.body, settings, connection)
         if shows_partial:
             meta = replace(meta, partial_share=_partial_share(connection, read))
         return Result(connection, replace(meta, help=query.help, name=name, parameters=values))
 
     also = ("selected" if shows_partial else "", pricing.READS if "requests_of_mode" in read else "")
-    return _on_snapshot(snapshot, settings, answer, only_for=" ".join([query.body, *also]))
+    needs = Needs(only_for=" ".join([query.body, *also]), allow_external=allow_external)
+    return _on_snapshot(snapshot, settings, answer, needs)
 
 
-def sql(snapshot: Snapshot, text: str, params: Mapping[str, object] | None = None) -> Result:
+def sql(
+    snapshot: Snapshot, text: str, params: Mapping[str, object] | None = None, *, allow_external: bool = False
+) -> Result:
     """The answer of SQL as typed; of several statements, the last one's.
 
     It sees the tables, the views, and `selected` under the filters; `$name` is bound from `params` and the
-    common parameters. Raises QueryError, with DuckDB's reason and the line, for SQL that cannot run.
+    common parameters. Unless `allow_external`, it reads the lake and nothing else, and writes nothing but tables of
+    its own in memory. Raises QueryError, with DuckDB's reason and the line, for SQL that cannot run or may not.
     """
     settings, own = _split(params or {})
 
     def answer(connection: duckdb.DuckDBPyConnection) -> Result:
-        _execute(connection, text, settings.bound | own)
+        _execute(connection, text, settings.bound | own, shut_in=not allow_external)
         return Result(connection, _meta("SQL", text, settings, connection))
 
     # Every view is made: SQL as typed may ask which there are.
-    return _on_snapshot(snapshot, settings, answer, also_for=text)
+    return _on_snapshot(snapshot, settings, answer, Needs(also_for=text, allow_external=allow_external))
 
 
 def _meta(title: str, text: str, settings: Settings, connection: duckdb.DuckDBPyConnection) -> Meta:
@@ -135,21 +142,20 @@ def _split(params: Mapping[str, object]) -> tuple[Settings, dict[str, object]]:
 Answer = Callable[["duckdb.DuckDBPyConnection"], Result]
 
 
-def _on_snapshot(snapshot: Snapshot, settings: Settings, answer: Answer, **needs: str) -> Result:
-    """The answer over `snapshot`, or over the newest one where a commit removed data files meanwhile.
+class Needs(TypedDict, total=False):
+    """What `connect` is told about the SQL."""
 
-    `needs` is what `connect` is told about the SQL: only_for or also_for.
-    """
-    try:
-        return _attempt(snapshot, settings, answer, needs)
-    except LakeDamagedError:
-        newest = catalog.read(snapshot.root)
-        if newest.commit == snapshot.commit:
-            raise
-        return _attempt(newest, settings, answer, needs)
+    only_for: str
+    also_for: str
+    allow_external: bool
 
 
-def _attempt(snapshot: Snapshot, settings: Settings, answer: Answer, needs: dict[str, str]) -> Result:
+def _on_snapshot(snapshot: Snapshot, settings: Settings, answer: Answer, needs: Needs) -> Result:
+    """The answer over `snapshot`, or over the newest one where a commit removed data files meanwhile."""
+    return on_newest(snapshot, lambda newest: _attempt(newest, settings, answer, needs), LakeDamagedError)
+
+
+def _attempt(snapshot: Snapshot, settings: Settings, answer: Answer, needs: Needs) -> Result:
     connection = connect(
         snapshot, dedup=settings.dedup, cost_mode=settings.cost_mode, filters=settings.filters, **needs
     )
@@ -202,9 +208,16 @@ def _names_data_file(message: str, snapshot: Snapshot) -> bool:
 
 
 def _execute(
-    connection: duckdb.DuckDBPyConnection, text: str, values: Mapping[str, object], path: Path | None = None
+    connection: duckdb.DuckDBPyConnection,
+    text: str,
+    values: Mapping[str, object],
+    path: Path | None = None,
+    shut_in: bool = False,
 ) -> None:
-    """Runs `text`, read from `path`; the rows of its last statement become the connection's result."""
+    """Runs `text`, read from `path`; the rows of its last statement become the connection's result.
+
+    What is `shut_in` is refused where it would do more than read the lake.
+    """
     import duckdb
 
     lines_before = 0
@@ -212,6 +225,8 @@ def _execute(
         statements = connection.extract_statements(text)
         if not statements:
             raise QueryError("there is no SQL to run")
+        if shut_in:
+            refuse_external(text, statements)
         for number, statement in enumerate(statements):
             lines_before = _lines_before(text, [s.query for s in statements[:number]], statement.query)
             bound = {name: _value(values, name) for name in statement.named_parameters}
@@ -221,6 +236,8 @@ def _execute(
                 _hold_rows(connection, statement.query, bound)
     except duckdb.Error as error:
         reason, line = explained(error)
+        if shut_in and isinstance(error, duckdb.PermissionException):
+            reason += f"; {ALLOWING}"
         number_text = str(lines_before + line) if line else ""
         place = f"{path}:{number_text}".rstrip(":") if path else f"line {number_text}" if line else "SQL"
         raise QueryError(f"{place}: {reason}") from error

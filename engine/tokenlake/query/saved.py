@@ -4,7 +4,7 @@
     -- Help: any number of lines, with the definitions of its columns.
     --
     -- $by text = 'day' {day|week|month}: rows of the result
-    -- $top integer = 20: how many rows
+    -- $top integer = 20 {1..}: how many rows
     -- example: tokenlake cost projects --by week
 
     select ... from selected where ... limit $top

@@ -90,6 +90,7 @@ FILTERED: dict[str, tuple[str, dict[str, str]]] = {
         },
     ),
     "selected_rejects": ("rejects", {"host": _HOST}),
+    "selected_known_prompts": ("known_prompts", {**_TIMED, "project": _PROJECT}),
 }
 """The filtered views: the view or table behind each, and the filters that have a meaning there."""
 

@@ -26,6 +26,7 @@ from tokenlake.query.prices.columns import PRICE_TABLES
 from tokenlake.query.prices.names import spellings
 from tokenlake.query.prices.rows import MAKER, Factor, Name, Price, laid_over
 from tokenlake.query.saved import shipped_folder
+from tokenlake.store import private
 
 if TYPE_CHECKING:
     import duckdb
@@ -55,9 +56,11 @@ def load(connection: duckdb.DuckDBPyConnection) -> None:
             return
     tables = _made(data)
     with suppress(OSError, duckdb.IOException):  # nothing can be written there: only time is lost
-        kept.parent.mkdir(parents=True, exist_ok=True)
+        private.make_folder(kept.parent)
         with tempfile.TemporaryDirectory(prefix=".making-", dir=kept.parent) as folder:
-            _write(connection, Path(folder), tables).replace(kept)
+            made = _write(connection, Path(folder), tables)
+            made.chmod(private.FILE_MODE)
+            made.replace(kept)
         _sweep(kept)
         _show(connection, kept, "view")
         return
