@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import duckdb
     import polars as pl
 
-    from tokenlake.ingest.summary import IngestSummary
+    from tokenlake.ingest.summary import IngestSummary, MergeSummary, RebuildSummary
     from tokenlake.query.result import Result
     from tokenlake.store.catalog import Snapshot
 
@@ -85,30 +85,75 @@ class Lake:
             totals=totals,
         )
 
-    def connect(self) -> duckdb.DuckDBPyConnection:
-        """A DuckDB connection with a view for every table and every view of queries/views, over one snapshot."""
+    def merge(
+        self,
+        other: Lake | str | os.PathLike[str],
+        *,
+        jobs: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        waiting: Callable[[str], None] | None = None,
+    ) -> MergeSummary:
+        """Brings another lake's rows into this one, as if all transcripts had been ingested here.
+
+        The other lake is only read. A request that both hold counts once. Of a transcript that both know, the
+        state that was written later counts.
+        Merging again changes nothing. `jobs`, `progress` and `waiting` are as for `refresh`.
+        Raises LakeError where the other is no lake, is this one, has another schema version or is damaged, or where
+        this one cannot be written.
+        """
+        from tokenlake.ingest.absorb import absorb
+
+        path = other.path if isinstance(other, Lake) else Path(other).expanduser().absolute()
+        return absorb(self.path, path, jobs=jobs, progress=progress, waiting=waiting)
+
+    def rebuild(
+        self,
+        *,
+        keep_others: bool = False,
+        jobs: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        waiting: Callable[[str], None] | None = None,
+    ) -> RebuildSummary:
+        """Makes the tables anew from the lines that `keep_raw` kept; the old ones stay until all of it is done.
+
+        Transcripts of which not all bytes were kept cannot be made anew: LakeError, and nothing is done, unless
+        `keep_others`, which takes their rows over as they are. `jobs`, `progress` and `waiting` are as for `refresh`.
+        """
+        from tokenlake.ingest.rebuild import rebuild
+
+        return rebuild(self.path, keep_others=keep_others, jobs=jobs, progress=progress, waiting=waiting)
+
+    def connect(self, *, allow_external: bool = False) -> duckdb.DuckDBPyConnection:
+        """A DuckDB connection with a view for every table and every view of queries/views, over one snapshot.
+
+        It opens no file outside the lake, loads no extension and reaches no network, and its settings are locked,
+        unless `allow_external`. What others wrote belongs in `sql` all the same: a COPY on this connection can still
+        overwrite the lake's own files.
+        """
         from tokenlake.query.connect import connect
 
-        return connect(self.snapshot())
+        return connect(self.snapshot(), allow_external=allow_external)
 
-    def run(self, name: str, /, **params: Any) -> Result:
+    def run(self, name: str, /, *, allow_external: bool = False, **params: Any) -> Result:
         """The answer of a saved query, `lake.run("cache/overhead", by="day", tz="Asia/Taipei")`.
 
         Parameters are those of the query and the common ones (since, until, tz, project, model, session, host,
-        dedup, cost_mode). Raises QueryError for an unknown query or parameter.
+        dedup, cost_mode). `allow_external` lets a query of the user's own read other files than the lake's.
+        Raises QueryError for an unknown query or parameter.
         """
         from tokenlake.query.run import run
 
-        return run(self.snapshot(), name, params)
+        return run(self.snapshot(), name, params, allow_external=allow_external)
 
-    def sql(self, text: str, /, **params: Any) -> Result:
+    def sql(self, text: str, /, *, allow_external: bool = False, **params: Any) -> Result:
         """The answer of one SQL statement over the lake's views; `$name` in it is bound to a parameter.
 
-        Raises QueryError where it does not run.
+        It reads the lake and nothing else, and writes no file, unless `allow_external`. Raises QueryError where it
+        does not run or may not.
         """
         from tokenlake.query.run import sql
 
-        return sql(self.snapshot(), text, params)
+        return sql(self.snapshot(), text, params, allow_external=allow_external)
 
     def scan(self, table: str) -> pl.LazyFrame:
         """A table as a Polars LazyFrame. Raises UsageError for a table that does not exist."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SCHEMA_VERSION = 1
-"""Raised by one with every change that an older reader would misread."""
+SCHEMA_VERSION = 2
+"""Raised by one with every change that an older reader would misread; `store/migrate.py` says what each changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +314,11 @@ FILES = Table(
         "resume_ts TIMESTAMPTZ time of its last record that has one: what a later record without one takes",
         "resume_prompt_id VARCHAR promptId in force at its end",
         "departed_at TIMESTAMPTZ when it was found missing, null while it is there",
+        # Together ingested_bytes; null where an earlier version of tokenlake read it.
+        "record_bytes BIGINT bytes of its records, each from its first brace to its last",
+        "rejected_bytes BIGINT bytes in rejects",
+        "newline_bytes BIGINT newlines",
+        "blank_bytes BIGINT white space around records, NUL bytes, byte order marks",
     ),
     monthly=False,
 )
@@ -351,6 +356,37 @@ RECORDS = Table(
     monthly=False,
 )
 
+QUOTA_SAMPLES = Table(
+    "quota_samples",
+    "use of one quota at one instant, as Claude Code told its status line: it is in no transcript",
+    None,
+    ("ts", "host", "window"),
+    _columns(
+        "ts TIMESTAMPTZ time of the sample, UTC",
+        "host VARCHAR machine that took it, also where the account is used on several",
+        "window VARCHAR five_hour | seven_day",
+        "used_percentage DOUBLE share of the quota that is used, in percent",
+        "resets_at TIMESTAMPTZ when the window ends, UTC",
+        "file_id BIGINT hash of host and path of the samples file",
+        "offset BIGINT byte at which the sample starts in that file",
+    ),
+)
+
+KNOWN_PROMPTS = Table(
+    "known_prompts",
+    "prompt that the agent's history.jsonl names, whether or not its transcript is in the lake; never usage",
+    None,
+    ("ts", "session_id"),
+    _columns(
+        "ts TIMESTAMPTZ time of the prompt, UTC",
+        "session_id VARCHAR sessionId, null where an old version wrote none",
+        "project VARCHAR working directory",
+        "host VARCHAR name of the machine whose history it is",
+        "file_id BIGINT hash of host and path of the history file",
+        "offset BIGINT byte at which the prompt's line starts in that file",
+    ),
+)
+
 TABLES: tuple[Table, ...] = (
     REQUESTS,
     USAGE_ROWS,
@@ -364,6 +400,8 @@ TABLES: tuple[Table, ...] = (
     RECORDS,
     TOOL_ROWS,
     SESSION_FILES,
+    QUOTA_SAMPLES,
+    KNOWN_PROMPTS,
 )
 
 BY_NAME: dict[str, Table] = {table.name: table for table in TABLES}
@@ -376,6 +414,7 @@ def arrow_schema(table: Table) -> pa.Schema:
     types = {
         "VARCHAR": pa.string(),
         "BIGINT": pa.int64(),
+        "DOUBLE": pa.float64(),
         "BOOLEAN": pa.bool_(),
         "BLOB": pa.binary(),
         "TIMESTAMPTZ": pa.timestamp("us", tz="UTC"),

@@ -15,7 +15,7 @@ from tokenlake.errors import LakeDamagedError, LakeError, LakeVersionError
 from tokenlake.lake import Lake
 from tokenlake.schema import SCHEMA_VERSION
 from tokenlake.store import catalog
-from tokenlake.store.catalog import CATALOG_NAME, Snapshot
+from tokenlake.store.catalog import CATALOG_NAME, OLDEST_VERSION, Snapshot
 
 MAY = "requests/month=2026-05/000001-1-0.parquet"
 JUNE = "requests/month=2026-06/000002-1-0.parquet"
@@ -111,7 +111,7 @@ def test_a_damaged_catalog_is_refused_and_left_alone(root: Path, transcripts: Pa
 
 
 @pytest.mark.parametrize(
-    ("version", "remedy"), [(SCHEMA_VERSION - 1, "tokenlake ingest --lake"), (SCHEMA_VERSION + 1, "newer tokenlake")]
+    ("version", "remedy"), [(OLDEST_VERSION - 1, "tokenlake ingest --lake"), (SCHEMA_VERSION + 1, "newer tokenlake")]
 )
 def test_a_lake_of_another_schema_version_is_refused_with_the_remedy(
     root: Path, transcripts: Path, version: int, remedy: str

@@ -9,8 +9,9 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from tokenlake.store import catalog
+from tokenlake.store import catalog, private
 from tokenlake.store.catalog import Snapshot
+from tokenlake.store.checksums import checksum
 
 STAGING_NAME = ".staging"
 
@@ -29,7 +30,7 @@ def commit(snapshot: Snapshot, staging: Path) -> Snapshot:
     touched: set[Path] = {root}
     new = [name for names in snapshot.files.values() for name in names if name.startswith(prefix)]
     with ThreadPoolExecutor(_SYNCS, "tokenlake-commit") as pool:  # a sync waits for the disk, nothing else
-        list(pool.map(_sync, [root / name for name in new]))
+        sums = dict(zip(new, pool.map(_sync, [root / name for name in new]), strict=True))
         for name in new:
             target = root / name.removeprefix(prefix)
             touched.update(_make_folders(root, target.parent))
@@ -38,7 +39,10 @@ def commit(snapshot: Snapshot, staging: Path) -> Snapshot:
     files = {
         table: tuple(sorted(name.removeprefix(prefix) for name in names)) for table, names in snapshot.files.items()
     }
-    published = replace(snapshot, files=files)
+    kept = {name for names in files.values() for name in names}
+    sums = {name.removeprefix(prefix): text for name, text in {**snapshot.checksums, **sums}.items()}
+    checksums = {name: text for name, text in sums.items() if name in kept}
+    published = replace(snapshot, files=files, checksums=checksums)
     catalog.publish(published)
     with suppress(OSError):  # it is done; what lies about does no harm
         clean(published)
@@ -46,9 +50,11 @@ def commit(snapshot: Snapshot, staging: Path) -> Snapshot:
 
 
 def clean(snapshot: Snapshot) -> None:
-    """Removes what no snapshot needs: staging folders, and data files that the catalog does not name."""
+    """Removes what no snapshot needs: data files that the catalog does not name, and the staging folder.
+
+    That one last: as long as it is there, something may be left over.
+    """
     root = snapshot.root
-    shutil.rmtree(root / STAGING_NAME, ignore_errors=True)
     (root / catalog.CATALOG_NAME).with_suffix(".json.new").unlink(missing_ok=True)
     wanted = {name for names in snapshot.files.values() for name in names}
     for folder in root.iterdir() if root.is_dir() else ():
@@ -56,15 +62,19 @@ def clean(snapshot: Snapshot) -> None:
             for path in folder.rglob("*.parquet"):
                 if str(path.relative_to(root)) not in wanted:
                     path.unlink(missing_ok=True)
+    shutil.rmtree(root / STAGING_NAME, ignore_errors=True)
 
 
 def _make_folders(root: Path, folder: Path) -> list[Path]:
     made = [parent for parent in (folder, *folder.parents) if parent.is_relative_to(root)]
-    folder.mkdir(parents=True, exist_ok=True)
+    private.make_folder(folder)
     return made
 
 
-def _sync(path: Path) -> None:
-    os.chmod(path, 0o600)
+def _sync(path: Path) -> str:
+    """Makes a data file durable, and the user's alone; returns its checksum."""
+    os.chmod(path, private.FILE_MODE)
     with open(path, "rb+") as file:
+        text = checksum(file)
         os.fsync(file.fileno())
+    return text

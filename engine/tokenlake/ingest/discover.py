@@ -26,16 +26,21 @@ class FoundFile:
     @property
     def shown_path(self) -> str:
         """The path as text: bytes of a name that are no UTF-8 become U+FFFD."""
-        return self.path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        return shown(self.path)
 
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """What a walk found: the roots as walked, the transcripts in path order, and what had to be left out."""
+    """What a walk found: the roots as walked, the transcripts in path order, and what had to be left out.
+
+    `unlisted` are the folders and files below the roots that could not be looked at: what is missing there may be
+    there still.
+    """
 
     roots: tuple[str, ...]
     files: tuple[FoundFile, ...]
     warnings: tuple[str, ...]
+    unlisted: tuple[str, ...] = ()
 
 
 def default_roots(environment: Mapping[str, str]) -> list[Path]:
@@ -69,15 +74,23 @@ def discover(roots: Sequence[str | os.PathLike[str]] | None, host: str) -> Disco
         wanted = [Path(root).expanduser() for root in roots]
     real = _without_nested(_existing(wanted))
     warnings: list[str] = []
+    unlisted: list[str] = []
     files: dict[str, FoundFile] = {}
     for root in real:
-        for path, stat in _walk(root, real, warnings):
+        for path, stat in _walk(root, real, warnings, unlisted):
             kind = claude.kind_of(Path(path.removeprefix(root)) if path != root else Path(path))
             if kind is not None and path not in files:
                 files[path] = FoundFile(file_id(host, path), path, kind, stat.st_size, stat.st_mtime_ns)
-    if not files:
+    if not files and not unlisted:
         warnings.append(f"{', '.join(real)}: no transcripts there")
-    return Discovery(tuple(real), tuple(files[path] for path in sorted(files)), tuple(warnings))
+    return Discovery(
+        tuple(real), tuple(files[path] for path in sorted(files)), tuple(warnings), tuple(map(shown, unlisted))
+    )
+
+
+def shown(path: str) -> str:
+    """A path as text, as the lake has it: bytes of a name that are no UTF-8 become U+FFFD."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def file_id(host: str, path: str) -> int:
@@ -89,8 +102,12 @@ def file_id(host: str, path: str) -> int:
 def _existing(roots: Iterable[Path]) -> list[str]:
     real = []
     for root in roots:
-        if not root.exists():
-            raise SourceError(f"{root}: no such file or folder; check --root")
+        try:
+            root.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            raise SourceError(f"{root}: no such file or folder; check --root") from None
+        except OSError as error:
+            raise SourceError(f"{root}: cannot be read: {error.strerror or error}; check its permissions") from None
         if not os.access(root, os.R_OK):
             raise SourceError(f"{root}: no permission to read it; check its permissions")
         real.append(os.path.realpath(root))
@@ -111,10 +128,18 @@ def is_below(path: str, root: str) -> bool:
     return path == root or path.startswith(root.rstrip(os.sep) + os.sep)
 
 
-def _walk(root: str, roots: list[str], warnings: list[str]) -> Iterator[tuple[str, os.stat_result]]:
+def _walk(
+    root: str, roots: list[str], warnings: list[str], unlisted: list[str]
+) -> Iterator[tuple[str, os.stat_result]]:
     if os.path.isfile(root):
-        yield root, os.stat(root)
+        with suppress(FileNotFoundError):  # removed since it was looked at
+            yield root, os.stat(root)
         return
+
+    def leave_out(path: str, error: OSError) -> None:
+        warnings.append(f"{path}: {error.strerror or error}; its transcripts were not read")
+        unlisted.append(path)
+
     folders = [root]
     while folders:
         folder = folders.pop()
@@ -123,15 +148,19 @@ def _walk(root: str, roots: list[str], warnings: list[str]) -> Iterator[tuple[st
         except FileNotFoundError:  # removed since its own folder was listed
             continue
         except OSError as error:
-            warnings.append(f"{folder}: {error.strerror or error}; its transcripts were not read")
+            leave_out(folder, error)
             continue
         for entry in entries:
-            if entry.is_symlink():
-                target = os.path.realpath(entry.path)
-                if not any(is_below(target, other) for other in roots):
-                    warnings.append(f"{entry.path}: a link out of the root, not followed; add --root {target}")
-            elif entry.is_dir():
-                folders.append(entry.path)
-            elif entry.name.endswith(claude.SUFFIXES) and entry.is_file():
-                with suppress(FileNotFoundError):  # removed since the folder was listed
+            try:
+                if entry.is_symlink():
+                    target = os.path.realpath(entry.path)
+                    if not any(is_below(target, other) for other in roots):
+                        warnings.append(f"{entry.path}: a link out of the root, not followed; add --root {target}")
+                elif entry.is_dir():
+                    folders.append(entry.path)
+                elif entry.name.endswith(claude.SUFFIXES) and entry.is_file():
                     yield entry.path, entry.stat()
+            except FileNotFoundError:  # removed since the folder was listed
+                continue
+            except OSError as error:
+                leave_out(entry.path, error)

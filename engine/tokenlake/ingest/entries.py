@@ -7,15 +7,15 @@ every transcript known), `grown` (file_ids read on from where they were left), `
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tokenlake.ingest.plan import Plan
-from tokenlake.ingest.read import Progress, Reader
+from tokenlake.ingest.read import Progress
 from tokenlake.ingest.salvage import Reject
 from tokenlake.ingest.summary import IngestSummary
-from tokenlake.ingest.transcript import fingerprint
+from tokenlake.ingest.transcript import is_archive
 from tokenlake.schema import FILES, REJECTS, arrow_schema
 from tokenlake.store import partitions
 from tokenlake.store.catalog import Snapshot
@@ -29,14 +29,16 @@ if TYPE_CHECKING:
 _FILE_STATS = """
 insert into file_stats
 select file_id, count(*), coalesce(sum(odd), 0)::bigint, min(ts), max(ts), arg_max(ts, "offset"),
-  arg_max(prompt_id, "offset"), 0
+  arg_max(prompt_id, "offset"), 0, sum(bytes)::bigint, 0
 from record_log group by file_id
 union all
-select file_id, 0, 0, null, null, null, null, count(*) from (
-  select file_id from assistants where type = 'assistant' and output_tokens is not null
+select file_id, 0, 0, null, null, null, null, count(*), 0, 0 from (
+  select file_id from assistants where type = 'assistant' and has_usage
   union all
-  select file_id from embedded where type = 'assistant' and output_tokens is not null
+  select file_id from embedded where type = 'assistant' and has_usage
 ) group by file_id
+union all
+select file_id, 0, 0, null, null, null, null, 0, 0, bytes from blanks
 """
 _RESUME = """
 create or replace table resume as
@@ -51,18 +53,24 @@ _NEW_FILES = """
 -- What the ledger says now of the files that were looked at.
 with stats as (
   select file_id, sum(records)::bigint as records, sum(odd_fields)::bigint as odd_fields,
-    min(first_ts) as first_ts, max(last_ts) as last_ts, sum(usage_rows)::bigint as usage_rows
+    min(first_ts) as first_ts, max(last_ts) as last_ts, sum(usage_rows)::bigint as usage_rows,
+    sum(record_bytes)::bigint as record_bytes, sum(blank_bytes)::bigint as blank_bytes
   from file_stats group by file_id
 ),
-lost as (select file_id, count(*) as rejects from new_rejects group by file_id)
-select seen.* exclude (grown),
+lost as (select file_id, count(*) as rejects, sum(bytes)::bigint as bytes from new_rejects group by file_id)
+select seen.* exclude (grown, newline_bytes),
   case when grown then earlier.records else 0 end + coalesce(stats.records, 0) as records,
   case when grown then earlier.usage_rows else 0 end + coalesce(stats.usage_rows, 0) as usage_rows,
   case when grown then earlier.rejects else 0 end + coalesce(lost.rejects, 0) as rejects,
   case when grown then earlier.odd_fields else 0 end + coalesce(stats.odd_fields, 0) as odd_fields,
   case when grown then least(earlier.first_ts, stats.first_ts) else stats.first_ts end as first_ts,
   case when grown then greatest(earlier.last_ts, stats.last_ts) else stats.last_ts end as last_ts,
-  resume.ts as resume_ts, resume.prompt_id as resume_prompt_id, null::timestamptz as departed_at
+  resume.ts as resume_ts, resume.prompt_id as resume_prompt_id,
+  -- Unknown of what an earlier version read, and so of the whole.
+  case when grown then earlier.record_bytes else 0 end + coalesce(stats.record_bytes, 0) as record_bytes,
+  case when grown then earlier.rejected_bytes else 0 end + coalesce(lost.bytes, 0) as rejected_bytes,
+  case when grown then earlier.newline_bytes else 0 end + seen.newline_bytes as newline_bytes,
+  case when grown then earlier.blank_bytes else 0 end + coalesce(stats.blank_bytes, 0) as blank_bytes
 from seen
 left join earlier using (file_id)
 left join stats using (file_id)
@@ -92,7 +100,7 @@ def prepare(con: duckdb.DuckDBPyConnection, snapshot: Snapshot, todo: Plan) -> N
     con.execute(
         "create or replace temp table file_stats (file_id bigint, records bigint, odd_fields bigint,"
         " first_ts timestamptz, last_ts timestamptz, resume_ts timestamptz, resume_prompt_id varchar,"
-        " usage_rows bigint)"
+        " usage_rows bigint, record_bytes bigint, blank_bytes bigint)"
     )
     con.execute(
         "create or replace table resume as select file_id, resume_ts as ts, resume_prompt_id as prompt_id"
@@ -106,18 +114,14 @@ def count(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(_RESUME)
 
 
-def write(
-    merger: Merger,
-    todo: Plan,
-    host: str,
-    progress: Mapping[int, Progress],
-    rejects: Iterable[Reject],
-    now: datetime,
-) -> None:
-    """Writes the tables `rejects` and `files` to staging; `now` is when departed files were found missing."""
+def write(merger: Merger, seen: pa.Table, lost: pa.Table, departed: Iterable[int], now: datetime) -> None:
+    """Writes the tables `rejects` and `files` to staging.
+
+    `seen` and `lost` are as made by the functions of these names; `departed` are transcripts found missing, `now`.
+    """
     con, snapshot = merger.con, merger.snapshot
-    _hold(con, "new_rejects", _rejects_table(rejects, todo, host))
-    _hold(con, "seen", _seen_table(todo, host, progress))
+    _hold(con, "new_rejects", lost)
+    _hold(con, "seen", seen)
     live_rejects = partitions.relation(REJECTS, snapshot.paths(REJECTS.name))
     merger.replace_whole(
         REJECTS,
@@ -127,7 +131,7 @@ def write(
     con.execute("create or replace temp table new_files as " + _NEW_FILES)
     con.execute("update new_files set kind = 'not-jsonl' where records = 0 and rejects > 0 and kind <> 'stream-json'")
     con.execute("set variable now = ?", [now])
-    _hold(con, "departed", ids(todo.departed))
+    _hold(con, "departed", ids(departed))
     merger.replace_whole(
         FILES,
         "select * replace ("
@@ -138,7 +142,9 @@ def write(
     )
 
 
-def summarise(con: duckdb.DuckDBPyConnection, todo: Plan, reader: Reader, rejects: Sequence[Reject]) -> IngestSummary:
+def summarise(
+    con: duckdb.DuckDBPyConnection, todo: Plan, progress: Mapping[int, Progress], bytes_read: int, rejects: int
+) -> IngestSummary:
     """What the ingest did, without the totals of the lake; to be called after `write`."""
     [(records, odd)] = con.execute(
         "select coalesce(sum(records), 0)::bigint, coalesce(sum(odd_fields), 0)::bigint from file_stats"
@@ -146,14 +152,14 @@ def summarise(con: duckdb.DuckDBPyConnection, todo: Plan, reader: Reader, reject
     first_lines = {task.file_id: task.first_line for task in todo.tasks}
     return IngestSummary(
         files_found=len(todo.found),
-        files_read=len(reader.progress),
-        bytes_read=reader.bytes_read,
-        lines=sum(p.lines - first_lines[i] + 1 for i, p in reader.progress.items()),
+        files_read=len(progress),
+        bytes_read=bytes_read,
+        lines=sum(p.lines - first_lines[i] + 1 for i, p in progress.items()),
         records=records,
-        rejects=len(rejects),
+        rejects=rejects,
         odd_fields=odd,
-        pending_bytes=sum(p.pending_bytes for p in reader.progress.values()),
-        warnings=tuple(_warnings(con, todo, reader.progress)),
+        pending_bytes=sum(p.pending_bytes for p in progress.values()),
+        warnings=tuple(_warnings(con, todo, progress)),
     )
 
 
@@ -170,7 +176,8 @@ def _warnings(con: duckdb.DuckDBPyConnection, todo: Plan, progress: Mapping[int,
     return warnings
 
 
-def _rejects_table(rejects: Iterable[Reject], todo: Plan, host: str) -> pa.Table:
+def lost(rejects: Iterable[Reject], todo: Plan, host: str) -> pa.Table:
+    """What could not be read, as rows of `rejects`."""
     import pyarrow as pa
 
     rows = [
@@ -189,11 +196,15 @@ def _rejects_table(rejects: Iterable[Reject], todo: Plan, host: str) -> pa.Table
     return pa.Table.from_pylist(rows, schema=arrow_schema(REJECTS))
 
 
-_SEEN = ("file_id", "path", "kind", "size", "mtime_ns", "prefix_hash", "ingested_bytes", "pending_bytes", "lines")
+LOOKED_AT = (
+    *("file_id", "path", "kind", "size", "mtime_ns", "prefix_hash", "ingested_bytes", "pending_bytes", "lines"),
+    *("host", "departed_at", "newline_bytes"),
+)
+"""The columns of `files` that tell of a transcript on disk and of its reading, not of what was read."""
 
 
-def _seen_table(todo: Plan, host: str, progress: Mapping[int, Progress]) -> pa.Table:
-    """The files that were read or refused, as far as Python knows them: those columns of `files`, grown and host."""
+def seen(todo: Plan, host: str, progress: Mapping[int, Progress]) -> pa.Table:
+    """The transcripts that were read or refused: LOOKED_AT, and whether each was `grown`."""
     import pyarrow as pa
 
     rows = []
@@ -201,24 +212,19 @@ def _seen_table(todo: Plan, host: str, progress: Mapping[int, Progress]) -> pa.T
         file, grown = todo.found[file_id], file_id in todo.grown
         if read.error and not grown and not read.ingested_bytes:
             continue  # nothing is known of it: it will be tried again
-        # A file that failed looks changed to the next ingest.
-        size, mtime_ns = (read.ingested_bytes, 0) if read.error else (file.size, file.mtime_ns)
-        taken = (_fingerprint(file.path, read.ingested_bytes), read.ingested_bytes, read.pending_bytes, read.lines)
-        rows.append((file_id, file.shown_path, file.kind, size, mtime_ns, *taken, grown, host))
+        # A file that failed looks changed to the next ingest, unless it would fail there again.
+        size, mtime_ns = (file.size, file.mtime_ns)
+        if read.error and not read.is_damaged:
+            size, mtime_ns = (read.ingested_bytes, 0)
+        taken = ("" if is_archive(file.path) else read.prefix.hash, read.ingested_bytes, read.pending_bytes, read.lines)
+        rows.append((file_id, file.shown_path, file.kind, size, mtime_ns, *taken, host, None, read.newlines, grown))
     for file_id in todo.refused:
         file = todo.found[file_id]
-        rows.append((file_id, file.shown_path, "stream-json", file.size, file.mtime_ns, "", 0, 0, 0, False, host))
+        unread = ("", 0, 0, 0, host, None, 0)
+        rows.append((file_id, file.shown_path, "stream-json", file.size, file.mtime_ns, *unread, False))
     known = arrow_schema(FILES)
-    schema = pa.schema([*(known.field(name) for name in _SEEN), ("grown", pa.bool_()), ("host", pa.string())])
+    schema = pa.schema([*(known.field(name) for name in LOOKED_AT), ("grown", pa.bool_())])
     return pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema=schema)
-
-
-def _fingerprint(path: str, ingested_bytes: int) -> str:
-    """The fingerprint of a transcript; empty where it vanished while it was read."""
-    try:
-        return fingerprint(path, ingested_bytes)
-    except OSError:
-        return ""
 
 
 def _hold(con: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:

@@ -1,4 +1,4 @@
-"""Brings parsed records into a snapshot: only data files that hold a touched key are written anew.
+"""Brings rows as logged into a snapshot: only data files that hold a touched key are written anew.
 
 Rows as logged (usage_rows, tool_rows) are appended; what is made from them (requests, tool_calls) and the tables
 that keep one copy of a record (prompts, texts, events) are worked out again for the touched keys, from all rows of
@@ -11,7 +11,7 @@ import itertools
 import threading
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,15 +52,31 @@ COPIES = {
 }
 """Where further copies of a record are kept, in case the kept one is rewritten away."""
 
-_COPIED = ((TEXTS, claude.TEXTS), (PROMPTS, claude.PROMPTS), (EVENTS, claude.EVENTS))
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """The rows that a segment adds to each table, as queries: rows as logged, of whole transcripts or their tails."""
+
+    session_files: str
+    usage_rows: str
+    tool_rows: str
+    texts: str
+    prompts: str
+    events: str
+
+
+PARSED_RECORDS = Logged(
+    claude.SESSION_FILES, claude.USAGE_ROWS, claude.TOOL_ROWS, claude.TEXTS, claude.PROMPTS, claude.EVENTS
+)
 
 
 class Merger:
-    """Merges parsed records into `snapshot`, segment after segment; new data files go to `staging`.
+    """Merges rows as logged into `snapshot`, segment after segment; new data files go to `staging`.
 
-    The database of `con` holds what was parsed (sources/claude.py), `paths` (file_id, path of every transcript known
-    so far), `times` and `turns`. `replaced` are the transcripts whose earlier rows are to be forgotten; that happens
-    with the first segment. Tables that do not depend on each other are merged at the same time.
+    The database of `con` holds what the queries of `logged` read (for parsed records see sources/claude.py) and
+    `paths` (file_id, path of every transcript known so far). `replaced` are the transcripts whose earlier rows are to
+    be forgotten; that happens with the first segment. Tables that do not depend on each other are merged at the same
+    time.
     """
 
     def __init__(
@@ -69,34 +85,39 @@ class Merger:
         snapshot: Snapshot,
         staging: Path,
         tag: str,
-        host: str,
+        host: str | None,
         replaced: Collection[int] = (),
+        logged: Logged = PARSED_RECORDS,
     ) -> None:
         self.con = con
+        self.logged = logged
         self.snapshot = snapshot
         self.staging = staging
         self.tag = tag
         self.cursors = [con.cursor(), con.cursor()]
         self._numbers = itertools.count()
-        self._replacing = bool(replaced)
+        self._replacing = False
         self._lock = threading.Lock()
         con.execute(claude.MACROS)
         con.execute(dedup.MACROS)
         # What is known of a session only changes with its records: the others' rows stay.
         con.execute("create or replace table touched_sessions (session_id varchar)")
         con.execute("create or replace table replaced (file_id bigint)")
-        if replaced:
-            con.executemany("insert into replaced values (?)", [[file_id] for file_id in replaced])
+        self.forget(replaced)
         for cursor in (con, *self.cursors):
             cursor.execute("set variable host = ?", [host])
             cursor.execute("set variable keep_text = ?", [snapshot.settings.keep_text])
 
+    def forget(self, file_ids: Collection[int]) -> None:
+        """Lets the next merge take away the earlier rows of transcripts."""
+        if file_ids:
+            self.con.executemany("insert into replaced values (?)", [[file_id] for file_id in file_ids])
+            self._replacing = True
+
     def merge(self) -> None:
-        """Merges what was parsed since the last call."""
+        """Merges the rows that are new since the last call."""
         self._merge_session_files()
-        self.con.execute(f"create or replace view said as {claude.SAID}")
-        self.con.execute(f"create or replace view results as {claude.RESULTS}")
-        self.con.execute(f"create or replace table new_tool_rows as {claude.TOOL_ROWS}")
+        self.con.execute(f"create or replace table new_tool_rows as {self.logged.tool_rows}")
         self._earlier_tool_rows = self._live(TOOL_ROWS)
         with ThreadPoolExecutor(2, "tokenlake-merger") as pool:
             for done in [
@@ -128,10 +149,10 @@ class Merger:
         con, live = self.con, self._live(SESSION_FILES)
         con.execute(
             f"create or replace temp view parts as select * from {live} anti join replaced using (file_id)"
-            f" union all by name ({claude.SESSION_FILES})"
+            f" union all by name ({self.logged.session_files})"
         )
         self._touch_sessions(
-            con, f"select session_id from {live} semi join replaced using (file_id)", claude.SESSION_FILES
+            con, f"select session_id from {live} semi join replaced using (file_id)", self.logged.session_files
         )
         con.execute("create or replace temp view session_parts as select * from " + live)
         con.execute("create or replace temp table earlier_starts as " + dedup.STARTS)
@@ -150,7 +171,7 @@ class Merger:
         known = self._knows(USAGE_ROWS)
         # `usage` are all rows of the keys at hand: in a lake without any, the new ones.
         new = "new_usage_rows" if known else "usage"
-        con.execute(f"create or replace temp table {new} as {claude.USAGE_ROWS}")
+        con.execute(f"create or replace temp table {new} as {self.logged.usage_rows}")
         self._gather_searches(con)
         rows = f"select * from {self._live(USAGE_ROWS)}"
         if known:
@@ -188,7 +209,8 @@ class Merger:
             self._append(con, RECORDS, f"select * from {self._live(RECORDS)} limit 0")
         if self._concerns(con, "new_tool_rows"):
             self._merge_tools(con)
-        for table, query in _COPIED:
+        logged = self.logged
+        for table, query in ((TEXTS, logged.texts), (PROMPTS, logged.prompts), (EVENTS, logged.events)):
             con.execute(f"create or replace temp table new_{table.name} as {query}")
             if self._concerns(con, f"new_{table.name}"):
                 self._merge_copies(con, table)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenlake.ingest.salvage import HEAD_BYTES, Reject, salvage
-from tokenlake.sources import claude
+import numpy as np
+
+from tokenlake.ingest.salvage import GIANT_BYTES, HEAD_BYTES, Reject, salvage
+from tokenlake.sources import ccusage, claude
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-    from tokenlake.ingest.read import Batch
+    from tokenlake.ingest.read import Batch, Integers
 
-PARSED = ("assistants", "others", "second_look")
-"""The relations that parsing fills; sources/claude.py says what their columns are."""
+PARSED = ("assistants", "others", "second_look", "blanks")
+"""The relations that parsing fills; sources/claude.py says what their columns are.
+
+`blanks` (file_id, bytes) has the blank bytes of transcripts, newlines aside.
+"""
 
 
 _LINES_AS_LOGGED = "select * from assistant_lines union all select * from other_lines"
@@ -22,7 +27,7 @@ _LINES_REPAIRED = (
     f'select * from ({_LINES_AS_LOGGED}) anti join suspects using ("row")'
     " union all by name select * exclude (as_assistant) from repaired"
 )
-_Line = tuple[int, int, int, int, str, bool, str]  # as in _lines_table
+_Line = tuple[int, int, int, int, int, int, str, bool, str]  # as in _lines_table
 
 
 class Parser:
@@ -46,17 +51,26 @@ class Parser:
         con = self.con
         con.register("heads", batch.heads(claude.HEAD_BYTES))
         as_assistant = con.execute(claude.LOOKS_LIKE_ASSISTANT).fetchnumpy()["as_assistant"]
-        con.register("assistant_lines", batch.to_arrow(as_assistant))
-        con.register("other_lines", batch.to_arrow(~as_assistant))
+        blank, lengths = batch.blank_edges(), batch.lengths()
+        giant = lengths > GIANT_BYTES
+        # Giants the engine could only parse in a multiple of their bytes: they are made smaller first.
+        plain = (blank < lengths) & ~giant
+        for name, side in (("assistant_lines", as_assistant), ("other_lines", ~as_assistant)):
+            con.register(name, batch.to_arrow(side & plain, lengths - blank))
         self._suspects, self._repaired = [], []
+        self._blank = np.where(giant, 0, blank)
         con.execute(f"create or replace temp view lines as {_LINES_AS_LOGGED}")
         self._set("assistants", self._query(claude.assistants("assistant_lines")))
         self._set("others", self._query(claude.others("other_lines")))
         self._parse_misjudged()
-        self._repair(batch, claude.SUSPECT_ASSISTANTS, claude.SUSPECT_OTHERS)
+        suspects = self._found(claude.SUSPECT_ASSISTANTS, claude.SUSPECT_OTHERS)
+        suspects |= self._unspoken(batch)
+        suspects |= dict.fromkeys(np.flatnonzero(giant).tolist(), True)
+        self._repair(batch, suspects)
         self._set("second_look", self._query(claude.SECOND_LOOK))
-        if self._repair(batch, claude.SUSPECT_LOOKS):
+        if self._repair(batch, self._found(claude.SUSPECT_LOOKS)):
             self._set("second_look", self._query(claude.SECOND_LOOK))
+        self._set("blanks", _blanks_table(batch, self._blank))
         for name in PARSED:
             self.parsed[name].append(self._tables[name])
             con.unregister(name)
@@ -66,6 +80,7 @@ class Parser:
     # Of the batch at hand: the parsed tables, the rows that were doubted, and what was made of their lines.
     _suspects: list[int]
     _repaired: list[_Line]
+    _blank: Integers
     _tables: dict[str, pa.Table]
 
     def _query(self, query: str) -> pa.Table:
@@ -109,22 +124,39 @@ class Parser:
         gone = pc.is_in(table["row"], value_set=_rows_table(rows)["row"].combine_chunks())
         self._set(name, table.filter(pc.invert(gone)))
 
-    def _repair(self, batch: Batch, *suspicions: str) -> bool:
+    def _found(self, *suspicions: str) -> dict[int, bool]:
+        """The rows that are doubted, and whether the engine refused them."""
+        return dict(self.con.execute(" union ".join(f"({query})" for query in suspicions)).fetchall())
+
+    def _unspoken(self, batch: Batch) -> dict[int, bool]:
+        """The rows of assistant records whose first text is no string."""
+        rows = self.con.execute(claude.SPOKEN_JSON).fetchnumpy()["row"]
+        if not rows.size:
+            return {}
+        chosen = np.zeros(len(batch.ends), dtype=np.bool_)
+        chosen[rows] = True
+        self.con.register("spoken", batch.to_arrow(chosen))
+        found = dict.fromkeys((row for (row,) in self.con.execute(claude.SUSPECT_SPOKEN).fetchall()), False)
+        self.con.unregister("spoken")
+        return found
+
+    def _repair(self, batch: Batch, suspects: dict[int, bool]) -> bool:
         """Replaces suspect rows by what salvage makes of their lines; whether there were any."""
-        con = self.con
-        suspects: list[tuple[int, bool]] = con.execute(" union ".join(f"({query})" for query in suspicions)).fetchall()
         if not suspects:
             return False
-        rows = [row for row, _ in suspects]
+        con = self.con
+        rows = list(suspects)
+        number = len(batch.ends) + len(self._repaired)
         repaired: list[_Line] = []
-        for row, refused in suspects:
-            file_id, line = int(batch.file_ids[row]), int(batch.line_numbers[row])
-            recovered, lost = salvage(batch.line(row), file_id, line, int(batch.offsets[row]), refused)
-            self.rejects += lost
-            repaired += [
-                (file_id, line, found.offset, found.odd, found.flaw, found.kind == "assistant", found.raw)
-                for found in recovered
-            ]
+        for row, refused in suspects.items():
+            raw, file_id, line = batch.line(row), int(batch.file_ids[row]), int(batch.line_numbers[row])
+            salvaged = salvage(raw, file_id, line, int(batch.offsets[row]), refused)
+            self.rejects += salvaged.rejects
+            self._blank[row] = salvaged.blank_bytes
+            flaw = ccusage.why_skipped(raw) or "checked"
+            for found in salvaged.records:
+                where = (number + len(repaired), file_id, line, found.offset, found.length)
+                repaired.append((*where, found.odd, flaw, found.kind == "assistant", found.raw))
         con.register("repaired", _lines_table(repaired))
         for name, parse, side in (
             ("assistants", claude.assistants, "as_assistant"),
@@ -146,7 +178,7 @@ class Parser:
 
         for name in ("assistants", "others"):
             lost = self.con.execute(
-                'select file_id, line, "offset", strlen(raw), raw from repaired'
+                'select file_id, line, "offset", bytes, raw from repaired'
                 f' semi join (select file_id, "offset" from {name} where refused) using (file_id, "offset")'
             ).fetchall()
             if lost:
@@ -163,16 +195,29 @@ def _rows_table(rows: list[int]) -> pa.Table:
     return pa.table({"row": pa.array(rows, pa.int32())})
 
 
+def _blanks_table(batch: Batch, blank: Integers) -> pa.Table:
+    """The blank bytes of each transcript of a batch."""
+    import pyarrow as pa
+
+    file_ids, places = np.unique(batch.file_ids, return_inverse=True)
+    totals = np.zeros(len(file_ids), dtype=np.int64)
+    np.add.at(totals, places, blank)
+    return pa.table({"file_id": pa.array(file_ids), "bytes": pa.array(totals)})
+
+
 def _lines_table(repaired: list[_Line]) -> pa.Table:
     import pyarrow as pa
 
-    file_ids, lines, offsets, odd, flaws, sides, raw = zip(*repaired, strict=True) if repaired else ([],) * 7
+    rows, file_ids, lines, offsets, lengths, odd, flaws, sides, raw = (
+        zip(*repaired, strict=True) if repaired else ([],) * 9
+    )
     return pa.table(
         {
-            "row": pa.array([-1] * len(repaired), pa.int32()),
+            "row": pa.array(rows, pa.int32()),
             "file_id": pa.array(file_ids, pa.int64()),
             "line": pa.array(lines, pa.int64()),
             "offset": pa.array(offsets, pa.int64()),
+            "bytes": pa.array(lengths, pa.int64()),
             "odd": pa.array(odd, pa.int32()),
             "salvaged": pa.array(flaws, pa.string()),
             "as_assistant": pa.array(sides, pa.bool_()),

@@ -6,27 +6,27 @@ import os
 import socket
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tokenlake.errors import LakeError
-from tokenlake.ingest.commit import STAGING_NAME, clean, commit
-from tokenlake.ingest.discover import discover
-from tokenlake.ingest.plan import Plan, plan
+from tokenlake.errors import LakeDamagedError
+from tokenlake.ingest import history, quota, writing
+from tokenlake.ingest.commit import commit
+from tokenlake.ingest.discover import Discovery
+from tokenlake.ingest.plan import Plan, look
 from tokenlake.ingest.summary import IngestSummary
-from tokenlake.store import catalog, ledger, lock
+from tokenlake.schema import SCHEMA_VERSION
+from tokenlake.store import catalog, ledger
 from tokenlake.store.catalog import Settings, Snapshot
+from tokenlake.store.newest import on_newest
 
 if TYPE_CHECKING:
     import duckdb
 
 SEGMENT_BYTES = 256 << 20
 """Bytes of transcripts whose rows are held before they are merged into the lake."""
-
-_MEMORY_LIMIT = "2GB"  # of the engine: a safety net; segments keep far below it
 
 
 def ingest(
@@ -54,34 +54,79 @@ def ingest(
 
     started = time.perf_counter()
     host = host or socket.gethostname()
-    snapshot = catalog.read(root)
-    discovery = discover(roots if roots is not None else _remembered(snapshot.settings, host), host)
     jobs = jobs or os.cpu_count() or 1
     con = duckdb.connect(config={"threads": jobs})
-    todo = plan(discovery, ledger.load(con, snapshot), host)
-    summary = IngestSummary(files_found=len(discovery.files))
-    if not todo.changes_nothing or not catalog.exists(root):
-        _make_folder(root)
-        with lock.writer(root, waiting=waiting):
-            latest = catalog.read(root)
+    found = catalog.read(root, older=True)
+    if found.version < SCHEMA_VERSION:  # migrated also where there turns out to be nothing to read
+        with writing.held(con, root, waiting) as migrated:
+            found = migrated
+    news = on_newest(found, lambda newest: _look(con, newest, roots, host), LakeDamagedError)
+    snapshot = news.snapshot
+    summary = IngestSummary(files_found=len(news.discovery.files))
+    settings = _told(snapshot.settings, host, (), keep_text, keep_raw)
+    if news.any or settings != snapshot.settings or not catalog.exists(root):
+        with writing.held(con, root, waiting) as latest:
             if latest.commit != snapshot.commit:  # another process was faster
+                news = _look(con, latest, roots, host)
                 snapshot = latest
-                todo = plan(discovery, ledger.load(con, snapshot), host)
-            named = discovery.roots if roots is not None else ()
-            settings = _told(snapshot.settings, host, named, keep_text, keep_raw)
-            snapshot = replace(snapshot, settings=settings)
-            summary, snapshot = _write(con, snapshot, todo, host, jobs, progress, now or datetime.now(UTC))
+            named = news.discovery.roots if roots is not None else ()
+            snapshot = replace(snapshot, settings=_told(snapshot.settings, host, named, keep_text, keep_raw))
+            summary, snapshot = _write(con, snapshot, news, host, jobs, progress, now or datetime.now(UTC))
+    else:
+        writing.tidy(root)
     summary = replace(
         summary,
-        files_unchanged=todo.unchanged,
-        files_departed=len(todo.departed),
-        files_refused=len(todo.refused),
-        warnings=(*discovery.warnings, *todo.warnings, *summary.warnings),
+        files_unchanged=news.todo.unchanged,
+        files_departed=len(news.todo.departed),
+        files_refused=len(news.todo.refused),
+        warnings=(*news.warnings, *summary.warnings),
     )
     if totals:
-        summary = _with_totals(con, snapshot, summary)
+        of_this_ingest = summary
+        summary = on_newest(snapshot, lambda newest: with_totals(con, newest, of_this_ingest), duckdb.IOException)
     con.close()
     return replace(summary, seconds=time.perf_counter() - started)
+
+
+@dataclass(frozen=True, slots=True)
+class _News:
+    """What the roots hold, and what of it `snapshot` lacks."""
+
+    snapshot: Snapshot
+    discovery: Discovery
+    todo: Plan
+    samples: quota.Samples
+    known: history.Known
+
+    @property
+    def any(self) -> bool:
+        """Whether there is anything to write."""
+        return bool(self.samples.rows) or self.known.prompts is not None or not self.todo.changes_nothing
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What could not be looked at or read."""
+        return (*self.discovery.warnings, *self.todo.warnings, *self.samples.warnings, *self.known.warnings)
+
+
+def _look(
+    con: duckdb.DuckDBPyConnection,
+    snapshot: Snapshot,
+    roots: Sequence[str | os.PathLike[str]] | None,
+    host: str,
+) -> _News:
+    """Compares the roots with the lake. Raises LakeDamagedError where the lake's files cannot be read."""
+    import duckdb
+
+    try:
+        entries = ledger.load(con, snapshot)
+        discovery, todo = look(roots if roots is not None else _remembered(snapshot.settings, host), host, entries)
+        samples = quota.read(con, snapshot, discovery.roots, host)
+        return _News(snapshot, discovery, todo, samples, history.read(con, snapshot, discovery, host))
+    except duckdb.IOException as error:
+        raise LakeDamagedError(
+            f"{snapshot.root}: {str(error).splitlines()[0]}; restore the file, or ingest into a new --lake"
+        ) from error
 
 
 def _remembered(settings: Settings, host: str) -> list[str] | None:
@@ -102,55 +147,28 @@ def _told(
     )
 
 
-def _make_folder(root: Path) -> None:
-    try:
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise LakeError(f"{root}: cannot be created: {error.strerror or error}; name another --lake") from None
-
-
 def _write(
     con: duckdb.DuckDBPyConnection,
     snapshot: Snapshot,
-    todo: Plan,
+    news: _News,
     host: str,
     jobs: int,
     progress: Callable[[int, int], None] | None,
     now: datetime,
 ) -> tuple[IngestSummary, Snapshot]:
-    import duckdb
-
     from tokenlake.ingest.segment import Ingestion
 
-    staging = snapshot.root / STAGING_NAME
-    try:
-        clean(snapshot)
-        staging.mkdir(mode=0o700)
-        con.execute(f"set memory_limit = '{_MEMORY_LIMIT}'")
-        con.execute("set temp_directory = ?", [str(staging / "spill")])
-        con.execute("set preserve_insertion_order = false")
-        con.execute("set TimeZone = 'UTC'")
+    with writing.staged(con, snapshot) as staging:
         next_snapshot = replace(snapshot, commit=snapshot.commit + 1)
-        ingestion = Ingestion(con, next_snapshot, todo, host, jobs, staging, SEGMENT_BYTES)
+        ingestion = Ingestion(con, next_snapshot, news.todo, host, jobs, staging, SEGMENT_BYTES)
         ingestion.read_all(progress)
         summary = ingestion.write_ledger(now)
-        published = commit(ingestion.snapshot, staging)
-    except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
-        with suppress(OSError):
-            clean(snapshot)  # nothing was published: publishing is the last that can fail
-        raise LakeError(
-            f"{snapshot.root}: cannot be written: {_first_line(error)}; the lake is as it was before"
-        ) from error
-    return summary, published
+        merged = quota.added(con, ingestion.snapshot, news.samples, staging)
+        return summary, commit(history.added(con, merged, news.known, staging), staging)
 
 
-def _first_line(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error).splitlines()[0]
-
-
-def _with_totals(con: duckdb.DuckDBPyConnection, snapshot: Snapshot, summary: IngestSummary) -> IngestSummary:
+def with_totals(con: duckdb.DuckDBPyConnection, snapshot: Snapshot, summary: IngestSummary) -> IngestSummary:
+    """The summary with the totals of the whole lake."""
     from tokenlake.schema import REQUESTS
     from tokenlake.store import partitions
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tokenlake.ingest.discover import Discovery, FoundFile, is_below
+from tokenlake.ingest.archive import Archive
+from tokenlake.ingest.discover import Discovery, FoundFile, discover, is_below, shown
 from tokenlake.ingest.transcript import FINGERPRINT_BYTES, Task, ends_a_line, fingerprint, is_archive, open_transcript
 from tokenlake.sources import claude
 from tokenlake.store.ledger import REFUSED_KINDS, Entry
@@ -54,12 +56,32 @@ def plan(discovery: Discovery, ledger: Mapping[int, Entry], host: str) -> Plan:
             result.warnings.append(f"{file.path}: {error.strerror or error}; not read")
     # In the order of time, so that what is read together falls into few months, and so into few data files.
     result.tasks.sort(key=lambda task: result.found[task.file_id].mtime_ns)
+    roots = [shown(root) for root in discovery.roots]
     for entry in ledger.values():
         if entry.host != host or entry.departed or entry.file_id in result.found:
             continue
-        if any(is_below(entry.path, root) for root in discovery.roots):
+        # Only a folder that could be listed tells that a file is gone.
+        looked_for = any(is_below(entry.path, root) for root in roots)
+        if looked_for and not any(is_below(entry.path, place) for place in discovery.unlisted):
             result.departed.add(entry.file_id)
     return result
+
+
+def look(
+    roots: Sequence[str | os.PathLike[str]] | None, host: str, ledger: Mapping[int, Entry]
+) -> tuple[Discovery, Plan]:
+    """Walks the roots and plans.
+
+    A rewritten transcript may have been moved first, as logs are rotated, to a name that the walk did not see: then
+    what it held would be forgotten and not found again. So the tree is walked once more after one was found rewritten.
+    """
+    known: set[int] = set()
+    while True:
+        discovery = discover(roots, host)
+        result = plan(discovery, ledger, host)
+        if result.replaced <= known:
+            return discovery, result
+        known |= result.replaced
 
 
 def _plan_file(file: FoundFile, entry: Entry | None, result: Plan) -> None:
@@ -71,11 +93,20 @@ def _plan_file(file: FoundFile, entry: Entry | None, result: Plan) -> None:
     elif entry.kind not in REFUSED_KINDS and _only_grew(file, entry):
         result.grown.add(file.file_id)
         first_line = entry.lines + ends_a_line(file.path, entry.ingested_bytes)
-        result.tasks.append(Task(file.file_id, file.path, file.size, entry.ingested_bytes, first_line))
+        place = (entry.ingested_bytes, first_line, entry.prefix_hash)
+        result.tasks.append(Task(file.file_id, file.path, file.size, *place))
+    elif is_archive(file.path) and _lacks_what_was_read(file, entry):
+        result.warnings.append(f"{file.path}: cut off, or being written; what was read of it before is kept")
     else:
         _plan_whole(file, result)  # first: a file that cannot be opened keeps its rows
         if entry.ingested_bytes:
             result.replaced.add(file.file_id)
+
+
+def _lacks_what_was_read(file: FoundFile, entry: Entry) -> bool:
+    """Whether an archive is damaged, and less of it can be read than was read before."""
+    damaged_at = Archive(file.path).damaged_at()
+    return damaged_at is not None and damaged_at < entry.ingested_bytes
 
 
 def _plan_whole(file: FoundFile, result: Plan) -> None:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import itertools
-import json
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from tokenlake.ingest.salvage import Reject
-from tokenlake.ingest.transcript import Task, is_archive, open_transcript
+from tokenlake.ingest.salvage import Reject, is_whole_record
+from tokenlake.ingest.transcript import Prefix, Task, is_archive, open_transcript, prefix_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,7 +30,6 @@ MAX_LINE_BYTES = 256 << 20
 _CHUNK_BYTES = 1 << 19
 _SCAN_BYTES = 1 << 18  # newlines are looked for in pieces that stay in the processor's cache
 _BLANK = b" \t\r\n\0"
-_BOM = b"\xef\xbb\xbf"
 
 Bytes = npt.NDArray[np.uint8]
 Integers = npt.NDArray[np.int64]
@@ -39,12 +37,20 @@ Integers = npt.NDArray[np.int64]
 
 @dataclass(slots=True)
 class Progress:
-    """How far one file was read: bytes and lines ingested, bytes of a last line that is not complete yet."""
+    """How far one file was read: bytes and lines ingested, bytes of a last line that is not complete yet.
+
+    `newlines` are those among the bytes read now, not in an earlier ingest. `error` says what ended the reading early,
+    `is_damaged` that it will end there whenever it is tried. `prefix` are the first and last of the ingested bytes as
+    they were read: the file may be another by now.
+    """
 
     ingested_bytes: int
     lines: int
     pending_bytes: int = 0
+    newlines: int = 0
     error: str | None = None
+    is_damaged: bool = False
+    prefix: Prefix = field(default_factory=Prefix)
 
 
 @dataclass(slots=True)
@@ -74,6 +80,19 @@ class Batch:
         start = int(self.ends[row - 1]) if row else 0
         return bytes(memoryview(self.buffer)[start : int(self.ends[row]) - 1])
 
+    def lengths(self) -> Integers:
+        """The bytes of each line, without its newline."""
+        return self.ends - self._starts() - 1
+
+    def blank_edges(self) -> Integers:
+        """How many bytes of each line are blank, white space or NUL, before its first other byte or behind its last."""
+        starts, ends = self._starts(), self.ends - 1
+        content = np.frombuffer(self.buffer, dtype=np.uint8)
+        before, behind = starts.copy(), ends.copy()
+        _skip(content, before, ends, 1)
+        _skip(content, behind, before, -1)
+        return (before - starts) + (ends - behind)
+
     def heads(self, head_bytes: int) -> pa.Table:
         """The first bytes of each line, as a table (head)."""
         import pyarrow as pa
@@ -81,18 +100,23 @@ class Batch:
         starts = self._starts()
         return pa.table({"head": self._views(starts, np.minimum(self.ends - starts, head_bytes))})
 
-    def to_arrow(self, rows: npt.NDArray[np.bool_] | None = None) -> pa.Table:
-        """Lines as a table (row, file_id, line, offset, odd, salvaged, raw); `raw` shares the batch's buffer."""
+    def to_arrow(self, rows: npt.NDArray[np.bool_] | None = None, bytes_: Integers | None = None) -> pa.Table:
+        """Lines as a table (row, file_id, line, offset, bytes, odd, salvaged, raw); `raw` shares the batch's buffer.
+
+        `bytes_` are those of the records on the lines, where they are known; else those of the lines.
+        """
         import pyarrow as pa
 
         starts = self._starts()
         chosen = np.flatnonzero(rows) if rows is not None else np.arange(len(starts))
+        bytes_ = self.lengths() if bytes_ is None else bytes_
         table = pa.table(
             {
                 "row": pa.array(chosen.astype(np.int32)),
                 "file_id": pa.array(self.file_ids[chosen]),
                 "line": pa.array(self.line_numbers[chosen]),
                 "offset": pa.array(self.offsets[chosen]),
+                "bytes": pa.array(bytes_[chosen]),
                 "odd": pa.array(np.zeros(len(chosen), dtype=np.int32)),
                 "salvaged": pa.nulls(len(chosen), pa.string()),
                 "raw": self._views(starts[chosen], (self.ends - starts - 1)[chosen]),
@@ -127,6 +151,29 @@ class Batch:
         )
 
 
+_SKIPS = 64
+_IS_BLANK = np.zeros(256, dtype=np.bool_)
+_IS_BLANK[list(_BLANK)] = True
+
+
+def _skip(content: Bytes, positions: Integers, limits: Integers, step: int) -> None:
+    """Moves each position over blank bytes, forwards or backwards, as far as its limit at the most."""
+    ahead = 0 if step > 0 else -1
+    rows = np.arange(len(positions))
+    for _ in range(_SKIPS):
+        rows = rows[positions[rows] != limits[rows]]
+        rows = rows[_IS_BLANK[content[positions[rows] + ahead]]]
+        if not rows.size:
+            return
+        positions[rows] += step
+    for row in rows.tolist():  # the few that have a long run of them
+        position, limit = int(positions[row]), int(limits[row])
+        if step > 0:
+            positions[row] = limit - len(content[position:limit].tobytes().lstrip(_BLANK))
+        else:
+            positions[row] = limit + len(content[limit:position].tobytes().rstrip(_BLANK))
+
+
 def _chunks(table: pa.Table, lengths: Integers) -> list[pa.RecordBatch]:
     """The rows of a table in pieces whose lines have about `_CHUNK_BYTES` together."""
     if not table.num_rows:
@@ -156,7 +203,8 @@ class _Filling:
 class Reader:
     """Reads tasks one after the other into batches; `progress` says afterwards how far each file was read.
 
-    A file that vanishes or fails while it is read keeps what was read of it: `progress[id].error` says why.
+    A file that vanishes or fails while it is read keeps what was read of it: `progress[id].error` says why. One that
+    was to be read on and has been rewritten since is left alone, and has no progress: the next ingest reads it whole.
     `rejects` holds lines too long to be read at all.
     """
 
@@ -208,17 +256,26 @@ class Reader:
             try:
                 with open_transcript(task.path) as source:
                     limit = None if is_archive(task.path) else task.size
-                    if task.start:
-                        source.seek(task.start)
+                    if task.start and not self._resume(source, task):
+                        continue
                     for full in self._fill_from(source, task, limit, batch):
                         yield self._finish(full)
                         batch = full
             except OSError as error:
                 self.progress[task.file_id].error = error.strerror or str(error)
-            except EOFError as error:  # an archive that ends too early
-                self.progress[task.file_id].error = str(error)
+                self.progress[task.file_id].is_damaged = error.errno is None
         if batch.fill:
             yield self._finish(batch)
+
+    def _resume(self, source: BinaryIO, task: Task) -> bool:
+        """Goes to where reading goes on; False where what was read before is no longer there."""
+        prefix = prefix_of(source, task.start)
+        if task.prefix_hash and prefix.hash != task.prefix_hash:
+            del self.progress[task.file_id]
+            return False
+        self.progress[task.file_id].prefix = prefix
+        source.seek(task.start)
+        return True
 
     def _fill_from(self, source: BinaryIO, task: Task, limit: int | None, batch: _Filling) -> Iterator[_Filling]:
         """Reads one file to its end; yields the batch whenever it is full, and goes on in it once it was taken."""
@@ -265,10 +322,11 @@ class Reader:
         if held:
             self._take_last(batch, task, progress, held)
 
-    def _take(self, batch: _Filling, task: Task, progress: Progress, end: int) -> None:
-        """Takes the lines from batch.fill up to `end` into the batch."""
+    def _take(self, batch: _Filling, task: Task, progress: Progress, end: int, added: int = 0) -> None:
+        """Takes the lines from batch.fill up to `end` into the batch; the last `added` bytes are not the file's."""
         batch.add_segment(task.file_id, progress.ingested_bytes, batch.fill)
         progress.ingested_bytes += end - batch.fill
+        progress.prefix.add(memoryview(batch.buffer)[batch.fill : end - added])
 
     def _take_last(self, batch: _Filling, task: Task, progress: Progress, held: int) -> None:
         """Takes a last line without newline if it is a whole record, else leaves it pending (accounting rule 3)."""
@@ -279,8 +337,9 @@ class Reader:
             return
         batch.buffer[batch.fill + len(text)] = 0x0A
         end = batch.fill + len(text) + 1
-        self._take(batch, task, progress, end)
+        self._take(batch, task, progress, end, added=1)
         progress.ingested_bytes -= 1
+        progress.newlines -= 1
         progress.pending_bytes = held - len(text)
         batch.fill = end
 
@@ -289,6 +348,8 @@ class Reader:
         progress = self.progress[task.file_id]
         head = bytes(memoryview(batch.buffer)[:200])
         length = held
+        prefix = replace(progress.prefix)
+        prefix.add(memoryview(batch.buffer)[:held])
         while True:
             got = _read_into(source, batch.buffer, 0, len(batch.buffer) - 1)
             if not got:
@@ -297,11 +358,14 @@ class Reader:
             self.bytes_read += got
             position += got
             newline = batch.buffer.find(b"\n", 0, got)
+            prefix.add(memoryview(batch.buffer)[: got if newline < 0 else newline + 1])
             if newline < 0:
                 length += got
                 continue
             length += newline
+            progress.prefix = prefix
             progress.lines += 1
+            progress.newlines += 1
             self.rejects.append(
                 Reject(
                     task.file_id,
@@ -328,6 +392,7 @@ class Reader:
             progress = self.progress[batch.file_ids[number]]
             first_lines[number] = progress.lines + 1
             progress.lines += int(lines)
+            progress.newlines += int(lines)
         buffer = batch.buffer
 
         def release() -> None:
@@ -353,17 +418,6 @@ def newlines(data: Bytes) -> Integers:
         np.flatnonzero(data[start : start + _SCAN_BYTES] == 0x0A) + start for start in range(0, len(data), _SCAN_BYTES)
     ]
     return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
-
-
-def is_whole_record(line: bytes) -> bool:
-    """Whether an unterminated line is one complete JSON object."""
-    text = line.strip(_BLANK).removeprefix(_BOM).lstrip(_BLANK)
-    if not (text.startswith(b"{") and text.endswith(b"}")):
-        return False
-    try:
-        return isinstance(json.loads(text.decode("utf-8", "replace"), strict=False), dict)
-    except (ValueError, RecursionError):
-        return False
 
 
 def _read_into(source: Any, buffer: bytearray, start: int, room: int) -> int:

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from tokenlake.ingest import entries
 from tokenlake.ingest.merge import Merger
 from tokenlake.ingest.parse import PARSED, Parser
 from tokenlake.ingest.plan import Plan
-from tokenlake.ingest.read import BATCH_BYTES, Batch, Reader
+from tokenlake.ingest.read import BATCH_BYTES, Batch, Progress, Reader
+from tokenlake.ingest.salvage import Reject
 from tokenlake.ingest.summary import IngestSummary
 from tokenlake.schema import RECORDS
 from tokenlake.sources import claude
@@ -24,8 +25,22 @@ if TYPE_CHECKING:
     import duckdb
 
 
+class Lines(Protocol):
+    """Where batches of lines come from: transcripts on disk (read.Reader), or lines that the lake kept."""
+
+    progress: dict[int, Progress]
+    rejects: list[Reject]
+    bytes_read: int
+
+    def batches(self) -> Iterator[Batch]:
+        """Every batch, the lines of a transcript in their order; progress and rejects are complete after the last."""
+
+
 class Ingestion:
-    """The state of one ingest: `snapshot` grows with every merged segment and is published by the caller."""
+    """The state of one ingest: `snapshot` grows with every merged segment and is published by the caller.
+
+    Lines are read by the tasks of `todo`, unless `lines` are given.
+    """
 
     def __init__(
         self,
@@ -36,6 +51,7 @@ class Ingestion:
         jobs: int,
         staging: Path,
         segment_bytes: int,
+        lines: Lines | None = None,
     ) -> None:
         self.con = con
         self.todo = todo
@@ -47,11 +63,12 @@ class Ingestion:
         # Little to read needs little memory, and no second parser.
         batch_bytes = max(1 << 20, min(BATCH_BYTES, todo.bytes + 1))
         parsers = min(jobs, 1 + todo.bytes // BATCH_BYTES)
-        self.reader = Reader(todo.tasks, parsers, batch_bytes)
+        self.reader: Lines = lines or Reader(todo.tasks, parsers, batch_bytes)
         self.parsers = [Parser(con.cursor()) for _ in range(parsers)]
         self.raw_files: list[Path] = []
         entries.prepare(con, snapshot, todo)
-        self.merger = Merger(con, snapshot, staging, self.tag, host, todo.replaced)
+        self.unread = todo.replaced - todo.refused
+        self.merger = Merger(con, snapshot, staging, self.tag, host, todo.replaced & todo.refused)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -69,16 +86,22 @@ class Ingestion:
         batches = self.reader.batches()
         while True:
             complete = self._parse_segment(batches, tell)
-            self._merge_segment()
+            self._merge_segment(complete)
             if complete:
                 break
         self.merger.finish(self.raw_files)
 
+    @property
+    def rejects(self) -> list[Reject]:
+        """What could not be read, once everything was."""
+        return [*self.reader.rejects, *(reject for parser in self.parsers for reject in parser.rejects)]
+
     def write_ledger(self, now: datetime) -> IngestSummary:
         """Writes the tables `rejects` and `files`; returns what this ingest did, without the totals of the lake."""
-        rejects = [*self.reader.rejects, *(reject for parser in self.parsers for reject in parser.rejects)]
-        entries.write(self.merger, self.todo, self.host, self.reader.progress, rejects, now)
-        return entries.summarise(self.con, self.todo, self.reader, rejects)
+        reader, rejects = self.reader, self.rejects
+        seen = entries.seen(self.todo, self.host, reader.progress)
+        entries.write(self.merger, seen, entries.lost(rejects, self.todo, self.host), self.todo.departed, now)
+        return entries.summarise(self.con, self.todo, reader.progress, reader.bytes_read, len(rejects))
 
     # --- steps -----------------------------------------------------------------------------------------------
 
@@ -108,15 +131,14 @@ class Ingestion:
                 done.result()
         return complete
 
-    def _merge_segment(self) -> None:
+    def _merge_segment(self, complete: bool) -> None:
         import pyarrow as pa
 
         con = self.con
-        # A file that could not be read after all keeps its earlier rows.
-        failed = {i for i, progress in self.reader.progress.items() if progress.error and not progress.ingested_bytes}
-        con.register("failed", entries.ids(failed))
-        con.execute("delete from replaced where file_id in (select file_id from failed)")
-        con.unregister("failed")
+        # A file that cannot be read after all keeps its earlier rows: they are forgotten once there are others.
+        anew = {i for i in self.unread if self._is_read(i, complete)}
+        self.unread -= anew
+        self.merger.forget(anew)
         if not self.parsers[0].parsed[PARSED[0]]:
             self.parsers[0].add(Batch.empty())
         for name in PARSED:
@@ -127,6 +149,8 @@ class Ingestion:
         con.execute(f"create or replace table embedded as {claude.EMBEDDED}")
         con.execute(f"create or replace table times as {claude.TIMES}")
         con.execute(f"create or replace table turns as {claude.TURNS}")
+        con.execute(f"create or replace view said as {claude.SAID}")
+        con.execute(f"create or replace view results as {claude.RESULTS}")
         self.merger.merge()
         entries.count(con)
         for connection in (con, *self.merger.cursors):
@@ -134,6 +158,10 @@ class Ingestion:
                 connection.unregister(name)
         for parser in self.parsers:
             parser.clear()
+
+    def _is_read(self, file_id: int, complete: bool) -> bool:
+        progress = self.reader.progress.get(file_id)
+        return progress is not None and (progress.ingested_bytes > 0 or (complete and not progress.error))
 
     def _write_records(self, parser: Parser, batch: Batch) -> None:
         """Keeps the lines of a batch as they are."""

@@ -6,6 +6,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
+from tokenlake.ingest.archive import Archive
+
 _WINDOW_BYTES = 4096
 FINGERPRINT_BYTES = 2 * _WINDOW_BYTES
 """How many bytes of a file its fingerprint is made of, at the most."""
@@ -13,13 +15,36 @@ FINGERPRINT_BYTES = 2 * _WINDOW_BYTES
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A transcript to be read from byte `start`, where line `first_line` is (after decompression)."""
+    """A transcript to be read from byte `start`, where line `first_line` is (after decompression).
+
+    `prefix_hash` is the fingerprint of the bytes before `start`, where it is to be checked that they are still there.
+    """
 
     file_id: int
     path: str
     size: int
     start: int = 0
     first_line: int = 1
+    prefix_hash: str = ""
+
+
+@dataclass(slots=True)
+class Prefix:
+    """The first and the last 4 KiB of the bytes of a transcript that were read so far."""
+
+    head: bytes = b""
+    tail: bytes = b""
+
+    def add(self, data: memoryview) -> None:
+        """Takes the next bytes of the transcript into account."""
+        if len(self.head) < _WINDOW_BYTES:
+            self.head += data[: _WINDOW_BYTES - len(self.head)]
+        self.tail = (self.tail + bytes(data[-_WINDOW_BYTES:]))[-_WINDOW_BYTES:]
+
+    @property
+    def hash(self) -> str:
+        """The fingerprint of these bytes."""
+        return hashlib.blake2b(self.head + self.tail, digest_size=16).hexdigest()
 
 
 def is_archive(path: str) -> bool:
@@ -30,10 +55,7 @@ def is_archive(path: str) -> bool:
 def open_transcript(path: str) -> Any:
     """A transcript opened for reading bytes, decompressed by its suffix. Raises OSError."""
     if is_archive(path):
-        import pyarrow as pa
-
-        compression = "gzip" if path.endswith(".gz") else "zstd"
-        return pa.CompressedInputStream(pa.OSFile(path), compression)
+        return Archive(path)
     return open(path, "rb", buffering=0)
 
 
@@ -45,12 +67,17 @@ def fingerprint(path: str, ingested_bytes: int) -> str:
     """
     if is_archive(path):
         return ""
-    window = min(_WINDOW_BYTES, ingested_bytes)
     with open(path, "rb", buffering=0) as source:
-        head = source.read(window)
-        source.seek(ingested_bytes - window)
-        tail = source.read(window)
-    return hashlib.blake2b(head + tail, digest_size=16).hexdigest()
+        return prefix_of(source, ingested_bytes).hash
+
+
+def prefix_of(source: Any, ingested_bytes: int) -> Prefix:
+    """The first and the last 4 KiB of the first `ingested_bytes` of an open file. Raises OSError."""
+    window = min(_WINDOW_BYTES, ingested_bytes)
+    source.seek(0)
+    head = source.read(window)
+    source.seek(ingested_bytes - window)
+    return Prefix(head, source.read(window))
 
 
 def ends_a_line(path: str, position: int) -> bool:

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tokenlake.errors import LakeError, LakeLockedError
+from tokenlake.store import private
 
 LOCK_NAME = ".lock"
 _HOLDER_NAME = ".lock.holder"
@@ -38,8 +39,9 @@ def writer(root: Path, wait_s: float = 60.0, waiting: Callable[[str], None] | No
     except OSError as error:
         raise LakeError(f"{root}: cannot be written: {error.strerror or error}; name another --lake") from None
     try:
-        with suppress(OSError):  # who holds it is only told
-            (root / _HOLDER_NAME).write_text(json.dumps({"pid": os.getpid()}), encoding="utf-8")
+        # Who holds it is only told.
+        with suppress(OSError), open(root / _HOLDER_NAME, "w", encoding="utf-8", opener=private.opener) as holder:
+            json.dump({"pid": os.getpid()}, holder)
         yield
     finally:
         with suppress(OSError):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokenlake.schema import Table, arrow_schema
+from tokenlake.store import private
 
 if TYPE_CHECKING:
     import duckdb
@@ -75,7 +76,7 @@ def write(con: duckdb.DuckDBPyConnection, table: Table, query: str, folder: Path
     paths = []
     for name, part in _by_month(rows) if table.monthly else [("", rows)]:
         path = folder / table.name / (f"month={name}" if table.monthly else "") / f"{tag}.parquet"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private.make_folder(path.parent)
         pq.write_table(
             part.drop_columns("month").cast(arrow_schema(table)),
             path,

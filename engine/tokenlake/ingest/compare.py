@@ -1,0 +1,148 @@
+"""What another lake knows that this one does not: transcripts, lines as logged, and what was told beside these.
+
+Of a transcript that both lakes know, the one that was changed later counts, else the one read further.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tokenlake.errors import LakeDamagedError, LakeError
+from tokenlake.ingest import history, quota
+from tokenlake.schema import FILES, KNOWN_PROMPTS, QUOTA_SAMPLES, RECORDS, Table
+from tokenlake.store import catalog, partitions
+from tokenlake.store.catalog import Snapshot
+
+if TYPE_CHECKING:
+    import duckdb
+
+_COMPARED = """
+create or replace temp table compared as
+select coalesce(our.file_id, their.file_id) as file_id,
+  case
+    when our.file_id is null then 'new'
+    when their.file_id is null then 'ours'
+    when their.state = our.state then 'same'
+    when their.state > our.state then 'newer'
+    else 'older'
+  end as outcome,
+  -- Found missing by either lake, after that was written which counts of it.
+  case
+    when their.state > our.state
+      then greatest(their.departed_at, case when our.departed_ns >= their.changed_ns then our.departed_at end)
+    when their.state < our.state
+      then greatest(our.departed_at, case when their.departed_ns >= our.changed_ns then their.departed_at end)
+    else greatest(our.departed_at, their.departed_at)
+  end as departed_now
+from ({ours}) our full join ({theirs}) their on our.file_id = their.file_id
+"""
+_STATE = """
+-- A transcript whose reading failed has no time of change here, but that of its last record.
+select file_id, departed_at, epoch_us(departed_at)::hugeint * 1000 as departed_ns,
+  coalesce(nullif(mtime_ns, 0)::hugeint, epoch_us(last_ts)::hugeint * 1000, 0) as changed_ns,
+  struct_pack(a := changed_ns, b := ingested_bytes, c := size, d := coalesce(prefix_hash, '')) as state
+from {ledger}
+"""
+LEDGER = """
+select ours.* replace (departed_now as departed_at)
+from ours join compared using (file_id) anti join taking using (file_id)
+union all by name
+select theirs.* replace (departed_now as departed_at)
+from theirs join compared using (file_id) semi join taking using (file_id)
+"""
+_LACKING = """
+-- Transcripts that are the same in both lakes, of which only the other has every line as logged.
+create or replace temp table lacking as
+select file_id from compared
+join (select file_id, count(*) as lines from {theirs} group by file_id) their using (file_id)
+left join (select file_id, count(*) as lines from {ours} group by file_id) our using (file_id)
+where outcome = 'same' and their.lines > coalesce(our.lines, 0)
+"""
+
+
+def other_lake(root: Path, other: Path) -> Snapshot:
+    """The snapshot of the other lake; raises LakeError where there is none that could be merged."""
+    if not catalog.exists(other):
+        raise LakeError(f"there is no lake at {other}: name the folder of one, it holds a {catalog.CATALOG_NAME}")
+    if os.path.realpath(root) == os.path.realpath(other):
+        raise LakeError(f"{other} is the lake itself: name another to merge into it")
+    snapshot = catalog.read(other)
+    inside = os.path.realpath(other) + os.sep
+    for name in (name for names in snapshot.files.values() for name in names):
+        path = os.path.realpath(other / name)
+        if not path.startswith(inside) or not os.path.isfile(path):
+            raise LakeDamagedError(f"{other}: its data file {name} is missing; restore it from a backup")
+    return snapshot
+
+
+def transcripts(con: duckdb.DuckDBPyConnection, ours: Snapshot, theirs: Snapshot) -> dict[str, int]:
+    """Fills `ours`, `theirs`, `compared`, `paths` and `taking`; how many transcripts have which outcome."""
+    for name, snapshot in (("ours", ours), ("theirs", theirs)):
+        with reading(snapshot):
+            con.execute(
+                f"create or replace temp table {name} as"
+                f" select * from {partitions.relation(FILES, snapshot.paths(FILES.name))}"
+            )
+    con.execute(_COMPARED.format(ours=_STATE.format(ledger="ours"), theirs=_STATE.format(ledger="theirs")))
+    con.execute(
+        "create or replace table paths as select file_id, path from ours union select file_id, path from theirs"
+    )
+    con.execute("create or replace table taking as select file_id from compared where outcome in ('new', 'newer')")
+    return dict(con.execute("select outcome, count(*) from compared group by outcome").fetchall())
+
+
+def lines(con: duckdb.DuckDBPyConnection, ours: Snapshot, theirs: Snapshot) -> bool:
+    """Whether the other lake has lines of transcripts that are the same here without them; fills `lacking`."""
+    relations = {
+        name: partitions.relation(RECORDS, snapshot.paths(RECORDS.name))
+        for name, snapshot in (("ours", ours), ("theirs", theirs))
+    }
+    with reading(theirs):
+        con.execute(_LACKING.format(**relations))
+    if not ours.settings.keep_raw:
+        con.execute("delete from lacking")
+    return bool(con.execute("select 1 from lacking limit 1").fetchall())
+
+
+def told(con: duckdb.DuckDBPyConnection, ours: Snapshot, theirs: Snapshot) -> list[tuple[Table, str]]:
+    """The tables of what was told beside transcripts, if the other has more, each with the query of both together."""
+    tables = ((QUOTA_SAMPLES, quota.DISTINCT), (KNOWN_PROMPTS, history.DISTINCT))
+    found = [(table, _union(con, ours, theirs, table, distinct)) for table, distinct in tables]
+    return [(table, query) for table, query in found if query is not None]
+
+
+def _union(con: duckdb.DuckDBPyConnection, ours: Snapshot, theirs: Snapshot, table: Table, distinct: str) -> str | None:
+    """The query of a table that holds what either lake was told, each once; None where that is what is here."""
+    our = partitions.relation(table, ours.paths(table.name))
+    name = f"their_{table.name}"
+    with reading(theirs):
+        con.execute(
+            f"create or replace temp table {name} as select * from"
+            f" {partitions.relation(table, theirs.paths(table.name))}"
+        )
+    together = distinct.format(rows=f"(select * from {our} union all by name select * from {name})")
+    columns = ", ".join(f'"{column}"' for column in table.names)
+    found = con.execute(
+        f"select 1 from (select {columns} from ({together}) except select {columns} from {our}) limit 1"
+    )
+    return together if found.fetchall() else None
+
+
+@contextmanager
+def reading(snapshot: Snapshot) -> Iterator[None]:
+    """Says which lake it is that cannot be read."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.OutOfMemoryException:
+        raise
+    except duckdb.Error as error:
+        if catalog.read(snapshot.root).commit != snapshot.commit:
+            raise LakeError(f"{snapshot.root}: was written to while it was read; merge it again") from error
+        reason = str(error).splitlines()[0]
+        raise LakeDamagedError(f"{snapshot.root}: cannot be read ({reason}); restore it from a backup") from error

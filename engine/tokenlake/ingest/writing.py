@@ -1,0 +1,85 @@
+"""Changing a lake: the lock held, an older lake migrated, what is written staged, and the disk's errors worded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tokenlake.errors import LakeError
+from tokenlake.ingest.commit import STAGING_NAME, clean, commit
+from tokenlake.schema import SCHEMA_VERSION
+from tokenlake.store import catalog, lock, private
+from tokenlake.store.catalog import Snapshot
+
+if TYPE_CHECKING:
+    import duckdb
+
+_MEMORY_LIMIT = "2GB"  # of the engine: a safety net; segments keep far below it
+
+
+@contextmanager
+def held(
+    con: duckdb.DuckDBPyConnection, root: Path, waiting: Callable[[str], None] | None = None
+) -> Iterator[Snapshot]:
+    """Holds the lake's only writer's lock; gives its newest snapshot, in the present schema.
+
+    An older lake is migrated in a commit of its own. Raises LakeError and its kin.
+    """
+    try:
+        private.make_folder(root)
+        if not catalog.exists(root):
+            with suppress(PermissionError):  # another user's, who lets this one write there
+                root.chmod(private.FOLDER_MODE)  # it was there, empty: it is the lake's from now on
+    except OSError as error:
+        raise LakeError(f"{root}: cannot be created: {error.strerror or error}; name another --lake") from None
+    with lock.writer(root, waiting=waiting):
+        snapshot = catalog.read(root, older=True)
+        if snapshot.version < SCHEMA_VERSION:
+            from tokenlake.store.migrate import migrate
+
+            with staged(con, snapshot) as staging:
+                snapshot = commit(migrate(con, snapshot, staging), staging)
+        yield snapshot
+
+
+def tidy(root: Path) -> None:
+    """Removes what a killed ingest left in the lake, unless another process is writing or nothing can be removed."""
+    if (root / STAGING_NAME).exists():
+        with suppress(LakeError, OSError), lock.writer(root, wait_s=0):
+            clean(catalog.read(root, older=True))
+
+
+@contextmanager
+def staged(con: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> Iterator[Path]:
+    """An empty folder for new data files, beside those of `snapshot`; `con` is set up to write them.
+
+    What fails inside leaves the lake as it was. Raises LakeError where the disk does not take what is written.
+    """
+    import duckdb
+
+    staging = snapshot.root / STAGING_NAME
+    try:
+        clean(snapshot)
+        private.make_folder(staging)
+        con.execute(f"set memory_limit = '{_MEMORY_LIMIT}'")
+        con.execute("set temp_directory = ?", [str(staging / "spill")])
+        con.execute("set preserve_insertion_order = false")
+        con.execute("set TimeZone = 'UTC'")
+        yield staging
+    except Exception as error:
+        with suppress(OSError, LakeError):
+            clean(catalog.read(snapshot.root, older=True))
+        if not isinstance(error, OSError | duckdb.IOException | duckdb.OutOfMemoryException):
+            raise
+        # Nothing was published: publishing is the last that can fail.
+        raise LakeError(
+            f"{snapshot.root}: cannot be written: {_first_line(error)}; the lake is as it was before"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error).splitlines()[0]
