@@ -11,7 +11,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from tokenlake.errors import LakeError
-from tokenlake.store import catalog
+from tokenlake.store import catalog, private
+from tokenlake.store.checksums import checksum
 from tokenlake.synth.options import is_in_range
 from tokenlake.synth.truth import BATCH, FAST, US
 
@@ -86,7 +87,7 @@ def write_lake(
 
     if path.exists() and any(path.iterdir()):
         raise LakeError(f"{path} is not empty: name a new folder for the made-up lake")
-    path.mkdir(parents=True, exist_ok=True)
+    private.make_folder(path)
     days = working_days(options.first_day, options.months, _generator(options.seed, 0))
     count = max(-(-options.requests // _STRETCH_REQUESTS), min(options.months, options.requests))
     ends = [options.requests * n // count for n in range(count + 1)]
@@ -113,8 +114,15 @@ def write_lake(
         list(pool.map(write_stretch, range(count)))
     truth = tally.truth(options.seed)
     truth.save(path / TRUTH_NAME)
-    catalog.publish(catalog.Snapshot(path, 1, {name: tuple(sorted(names)) for name, names in files.items()}))
+    tables = {name: tuple(sorted(names)) for name, names in files.items()}
+    checksums = {name: _checksum(path / name) for names in tables.values() for name in names}
+    catalog.publish(catalog.Snapshot(path, 1, tables, checksums=checksums))
     return truth
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return checksum(file)
 
 
 def _generator(seed: int, number: int) -> Generator:

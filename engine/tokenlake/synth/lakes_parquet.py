@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tokenlake.schema import Table, arrow_schema
+from tokenlake.store import private
 from tokenlake.store.partitions import ROW_GROUP_ROWS, parquet_options
 from tokenlake.synth.lakes_days import Flags, Generator, Ints
 
@@ -89,8 +90,9 @@ def write_table(table: Table, columns: Mapping[str, Column], folder: Path, tag: 
     paths = []
     for month, start, end in _months(columns[table.order[0]], count) if table.monthly else [("", 0, count)]:
         path = folder / table.name / month / f"{tag}.parquet"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private.make_folder(path.parent)
         _write_file(table, columns, start, end, path)
+        path.chmod(private.FILE_MODE)
         paths.append(path)
     return paths
 

@@ -151,7 +151,9 @@ def file_columns(
     first -= PROMPT_LEAD_MS
     size = np.zeros(count, np.int64)
     np.maximum.at(size, requests.chain, requests.offset + _AT_LEAST_BYTES)
-    usage_rows = np.bincount(requests.chain, weights=requests.rows, minlength=count).astype(np.int64)
+    # What a subagent without a transcript did stands in that of its session.
+    place = np.where(chains.has_file, np.arange(count), chains.session)
+    usage_rows = np.bincount(place[requests.chain], weights=requests.rows, minlength=count).astype(np.int64)
     on_disk = np.flatnonzero(chains.has_file)
     projects = [name.translate(str.maketrans("/_.", "---")) for name in names.projects.to_pylist()]
     ids, agent_ids = names.session_ids.to_pylist(), names.agent_ids.to_pylist()
