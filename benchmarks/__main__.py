@@ -23,7 +23,7 @@ DAMAGE_SHARE = 0.01
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one scenario, or all; the exit status is 1 when tokenlake was wrong or a command failed."""
+    """Run one scenario, or all; the exit status is 1 when tokenlake was wrong or failed."""
     options = _parser().parse_args(arguments)
     try:
         return SCENARIOS[options.scenario](options)

@@ -53,7 +53,7 @@ def _rows(results: Path, scenario: str, names: dict[str, str]) -> list[dict[str,
                 "peak_mb": contender["median"]["peak_rss_bytes"] / 1e6,
             }
             for contender in content["contenders"]
-            if contender["name"] in names
+            if contender["name"] in names and contender["median"]  # none where it failed
         ]
     return rows
 

@@ -15,22 +15,25 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def markdown(title: str, outcomes: Sequence[Outcome], corpus: Corpus | None) -> str:
-    """Make a table of medians; ratios are of wall time to the last contender, run by run."""
+    """Make a table of medians; ratios are of wall time to the last contender that ran, run by run."""
     lines = [f"### {title}", ""]
     if corpus is not None:
         truth = corpus.truth
         lines += [
             f"{truth.bytes:,} bytes, {truth.files:,} files, {truth.lines:,} lines, "
             f"{truth.total.requests:,} requests (seed {corpus.seed}); medians of "
-            f"{len(outcomes[0].measurements)} runs in turn.",
+            f"{max(len(outcome.measurements) for outcome in outcomes)} runs in turn.",
             "",
         ]
     lines += [
         "| command | wall s | CPU s | peak MB | MB/s | wall ratio (min-max) | totals |",
         "|---|---:|---:|---:|---:|---:|---|",
     ]
-    base = outcomes[-1]
+    base = _base(outcomes)
     for outcome in outcomes:
+        if base is None or outcome.has_failed:
+            lines.append(f"| {outcome.name} | | | | | | {outcome.wrong[0].splitlines()[0]} |")
+            continue
         middle = outcome.median
         rate = f"{corpus.truth.bytes / 1e6 / middle.wall_s:,.0f}" if corpus is not None else ""
         ratio, least, most = paired_ratio(outcome, base)
@@ -41,6 +44,11 @@ def markdown(title: str, outcomes: Sequence[Outcome], corpus: Corpus | None) -> 
             f"{middle.peak_rss_bytes / 1e6:,.0f} | {rate} | {compared} | {totals} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def _base(outcomes: Sequence[Outcome]) -> Outcome | None:
+    """Give the last contender that ran."""
+    return next((outcome for outcome in reversed(outcomes) if not outcome.has_failed), None)
 
 
 def save(
@@ -62,16 +70,17 @@ def save(
             "lines": corpus.truth.lines,
             "requests": corpus.truth.total.requests,
         }
+    base = _base(outcomes)
     content = {
         "tree": tree,
         "contenders": [
             {
                 "name": outcome.name,
-                "median": asdict(outcome.median),
+                "median": None if outcome.has_failed else asdict(outcome.median),
                 "runs": [asdict(measurement) for measurement in outcome.measurements],
-                "wall_ratio_to_last": dict(
-                    zip(("median", "min", "max"), paired_ratio(outcome, outcomes[-1]), strict=True)
-                ),
+                "wall_ratio_to_last": None
+                if base is None or outcome.has_failed
+                else dict(zip(("median", "min", "max"), paired_ratio(outcome, base), strict=True)),
                 "totals_checked": outcome.checked,
                 "totals_wrong": outcome.wrong,
             }

@@ -8,17 +8,28 @@ from statistics import median
 
 from benchmarks.answers import Answer, mismatches
 from benchmarks.contenders import Contender, Run
-from benchmarks.measure import Measurement, measure, median_of
+from benchmarks.measure import FailedRunError, Measurement, measure, median_of
+
+
+_FAILED = "failed: "
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one contender did: a measurement a round, and where its totals were wrong (empty when right)."""
+    """What one contender did: a measurement a round, and where its totals were wrong (empty when right).
+
+    One of which a run failed has no measurements, and its error for what was wrong.
+    """
 
     name: str
     measurements: list[Measurement]
     wrong: list[str]
     checked: bool
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether a run of it failed."""
+        return any(line.startswith(_FAILED) for line in self.wrong)
 
     @property
     def median(self) -> Measurement:
@@ -36,17 +47,23 @@ def run_rounds(
     """Measure the contenders in turn (A B A B ...), each `runs` times.
 
     Every run gets a fresh lake folder that is removed after it, or shares `lake` when one is given. `answer`
-    gives the totals that are right at the moment; None leaves totals unchecked. Raises FailedRunError when a
-    command fails.
+    gives the totals that are right at the moment; None leaves totals unchecked. A contender whose command
+    fails is not run again.
     """
     outcomes = [Outcome(contender.name, [], [], answer is not None) for contender in contenders]
     for _ in range(runs):
-        for number, contender in enumerate(contenders):
+        for contender, outcome in zip(contenders, outcomes, strict=True):
+            if outcome.has_failed:
+                continue
             with tempfile.TemporaryDirectory(prefix="tokenlake-bench-") as folder:
                 run = Run(tree, lake or Path(folder) / "lake")
                 contender.prepare(run)
-                measurement, output = measure(contender.command(run), contender.env(run))
-                outcome = outcomes[number]
+                try:
+                    measurement, output = measure(contender.command(run), contender.env(run))
+                except FailedRunError as error:
+                    outcome.measurements.clear()
+                    outcome.wrong[:] = [f"{_FAILED}{error}"]
+                    continue
                 outcome.measurements.append(measurement)
                 if answer is not None:
                     totals = contender.totals(run, output)

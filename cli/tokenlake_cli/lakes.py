@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tokenlake.errors import LakeError, LakeLockedError, SourceError
+from tokenlake.errors import LakeError, LakeLockedError, LakeUnwritableError, SourceError
 from tokenlake.store import catalog
 from tokenlake_cli import messages, progress
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def for_report(path: Path | None, roots: Sequence[Path], refresh: bool) -> Snapshot:
     """The lake's newest snapshot, refreshed first unless told not to.
 
-    A report over a lake that exists needs no transcripts of its own: without the default folders, or while
-    another process writes, it answers from the lake as it is. Raises LakeError where there is no lake to
+    A report over a lake that exists needs no transcripts of its own: without the default folders, while
+    another process writes, or where it cannot be written, it answers from the lake as it is. Raises LakeError where there is no lake to
     read.
     """
     from tokenlake.lake import Lake
@@ -33,7 +33,7 @@ def for_report(path: Path | None, roots: Sequence[Path], refresh: bool) -> Snaps
         except SourceError:
             if roots or not catalog.exists(lake.path):
                 raise
-        except LakeLockedError as error:
+        except (LakeLockedError, LakeUnwritableError) as error:
             if not catalog.exists(lake.path):
                 raise
             messages.warn(f"{error}; this report is of the last commit")

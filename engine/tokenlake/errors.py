@@ -7,6 +7,7 @@ TokenlakeError
 ├── LakeError             a lake that cannot be opened or written      (exit code 4)
 │   ├── LakeVersionError  a lake of another schema version
 │   ├── LakeLockedError   another process is writing
+│   ├── LakeUnwritableError  the disk does not take what is written
 │   └── LakeDamagedError  catalog or data files missing or unreadable
 """
 
@@ -45,6 +46,10 @@ class LakeVersionError(LakeError):
 
 class LakeLockedError(LakeError):
     """Another process holds the writer's lock."""
+
+
+class LakeUnwritableError(LakeError):
+    """The lake's folder cannot be written: no permission, a full disk; the lake is as it was."""
 
 
 class LakeDamagedError(LakeError):

@@ -1,75 +1,28 @@
 -- Requests as ccusage counts them (accounting rule 13): its own key, choice of row, and treatment of replays.
--- Advisor calls go with the row that lists them; `<synthetic>` rows count, as they do in its totals.
-with split_rows as (
-    -- Where a split of the cache writes is given it stands for all of them, also one of {0, 0} under a flat count.
+-- `<synthetic>` rows count, as they do in its totals.
+with kept_rows as (
     select
-        *,
-        case
-            when cache_split_present then cache_write_5m_tokens - cache_write_unsplit_tokens
-            else cache_write_5m_tokens
-        end as split_5m_tokens
-    from usage_rows
-),
-
-accepted_rows as (
-    select
-        usage_rows.*,
-        files.path,
-        -- What ccusage reads of a progress record is the embedded message, which does not say that it is a subagent's.
-        usage_rows.is_sidechain and usage_rows.origin = 'assistant' as is_replayable,
-        usage_rows.input_tokens + usage_rows.output_tokens + usage_rows.split_5m_tokens
-            + usage_rows.cache_write_1h_tokens + usage_rows.cache_read_tokens as size_tokens,
-        case
-            when usage_rows.message_id is null
-                then 'row ' || usage_rows.file_id || ' ' || usage_rows."offset"
-            when usage_rows.request_id is null
-                then 'session ' || usage_rows.message_id || ' ' || coalesce(usage_rows.session_id, '')
-                    || ' ' || epoch_us(usage_rows.ts)
-            else 'request ' || usage_rows.message_id || ' ' || usage_rows.request_id
-        end as ccusage_key
-    from split_rows as usage_rows
-    left join files using (file_id)
-    -- It opens no archives.
-    where usage_rows.ccusage_skips is null and usage_rows.origin <> 'advisor' and files.path like '%.jsonl'
-),
-
--- A subagent's row that replays a message of its session, under whatever request id, is left out; of the
--- subagents' rows of a message that the main thread does not have, one stays.
-rows_in_session as (
-    select
-        *,
-        row_number() over (
-            partition by message_id, session_id
-            order by is_replayable, size_tokens desc, path, host, "offset"
-        ) as place_in_session
-    from accepted_rows
-),
-
--- Of the rows of a key: the main thread's before a subagent's, then the largest, then the first in path order.
-rows_by_key as (
-    select
-        *,
-        row_number() over (
-            partition by ccusage_key
-            order by is_replayable, size_tokens desc, path, host, "offset"
-        ) as place,
-        count(*) over (partition by ccusage_key) as n_key_rows
-    from rows_in_session
-    where message_id is null or not is_replayable or place_in_session = 1
-),
-
-kept_rows as (
-    select *
-    from rows_by_key
-    where place = 1
+        file_id,
+        "offset",
+        key,
+        place,
+        count(*) over (partition by ccusage_request) as n_request_rows
+    from ccusage_places
 ),
 
 counted_rows as (
     select
         rows_as_logged.*,
-        kept_rows.n_key_rows
-    from split_rows as rows_as_logged
-    inner join kept_rows using (file_id, "offset")
+        -- Where a split of the cache writes is given it stands for all of them.
+        case
+            when rows_as_logged.cache_split_present
+                then rows_as_logged.cache_write_5m_tokens - rows_as_logged.cache_write_unsplit_tokens
+            else rows_as_logged.cache_write_5m_tokens
+        end as split_5m_tokens,
+        kept_rows.n_request_rows
+    from usage_rows as rows_as_logged
+    inner join kept_rows using (file_id, "offset", key)
+    where kept_rows.place = 1
 )
 
 select
@@ -102,7 +55,7 @@ select
     counted_rows.effort,
     counted_rows.stop_reason,
     coalesce(requests.output_is_partial, false) as output_is_partial,
-    counted_rows.n_key_rows as n_rows,
+    counted_rows.n_request_rows as n_rows,
     1::bigint as n_sessions,
     counted_rows.text_chars,
     counted_rows.thinking_chars,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from accounting.reference_reading import Record, Reject, instant, is_transcript, read
+from accounting.reference_reading import Record, Reject, is_transcript, read
+from accounting.reference_types import instant, whole_count
 
 TOKENS = (
     "input_tokens",
@@ -17,23 +19,19 @@ TOKENS = (
     "cache_write_1h_tokens",
     "cache_read_tokens",
 )
-NOT_TYPED = (
-    "<local-command-caveat>",
-    "<local-command-stdout>",
-    "<bash-stdout>",
-    "<system-reminder>",
-    "<ide_opened_file>",
-    "<ide_selection>",
-    "Caveat:",
-    "This session is being continued",
-)
+LARGEST = 2**63 - 1
+"""What absurd counts are counted as at the most."""
+
 KINDS = {
-    "<command-name>": "slash",
-    "<command-message>": "slash",
+    **dict.fromkeys(("<command-name>", "<command-message>"), "slash"),
     "<bash-input>": "bash",
     "<task-notification>": "task-notification",
     "[Request interrupted by user": "interrupt",
+    **dict.fromkeys(("<local-command-caveat>", "<local-command-stdout>", "<local-command-stderr>")),
+    **dict.fromkeys(("<bash-stdout>", "<bash-stderr>", "<system-reminder>", "<ide_opened_file>", "<ide_selection>")),
+    **dict.fromkeys(("Caveat:", "This session is being continued")),
 }
+"""What act a text is, by how it starts; None where the program wrote it."""
 
 
 @dataclass(slots=True)
@@ -47,6 +45,8 @@ class Reference:
     refused: list[str] = field(default_factory=list)
     pending: dict[str, int] = field(default_factory=dict)
     odd_fields: dict[str, int] = field(default_factory=dict)
+    bytes: dict[str, dict[str, int]] = field(default_factory=dict)
+    """By file: bytes of records, of rejects, newlines, other blank ones; with what is pending they are the file's."""
     records: int = 0
     prompts: Counter[str] = field(default_factory=Counter)
     tool_calls: set[str] = field(default_factory=set)
@@ -79,52 +79,82 @@ def count(tree: Mapping[str, bytes], host: str = "h") -> Reference:
         result.rejects += transcript.rejects
         if transcript.pending_bytes:
             result.pending[path] = transcript.pending_bytes
+        result.bytes[path] = {
+            "record_bytes": sum(record.length for record in transcript.records),
+            "rejected_bytes": sum(reject.length for reject in transcript.rejects),
+            "newline_bytes": transcript.newlines,
+            "blank_bytes": transcript.blank_bytes,
+        }
     result.records = len(records)
 
     started: dict[str, datetime] = {}
+    forks: set[str] = set()
     searches: dict[str, int] = {}
+    searchers: dict[str, str] = {}
     odd: Counter[str] = Counter()
-    prompts: dict[str, str] = {}
+    acts: list[tuple[Record, str]] = []
     for record in records:
         body, where = record.body, f"{record.path}:{record.offset}"
         session = body.get("sessionId")
         own = instant(body.get("timestamp"))
-        if session and own and (session not in started or own < started[session]):
+        if session is not None and own and (session not in started or own < started[session]):
             started[session] = own
-        odd[record.path] += record.bad_time
-        result.usage_rows += usage_rows(record, odd)
+        if body.get("type") == "assistant" and (body.get("forkedFrom") or {}).get("sessionId") not in (None, session):
+            forks.add(session)
+        odd[record.path] += record.odd
+        result.usage_rows += usage_rows(record)
         kind = prompt_kind(body)
         if kind:
-            prompts[str(body.get("uuid") or where)] = kind
-        message = api_message(body)
+            acts.append((record, kind))
+        source, message = progress_message(body) or body, api_message(body)
+        outcome = body.get("toolUseResult")
         for index, block in enumerate(blocks(message)):
-            if block.get("type") == "tool_use" and is_assistant(body):
-                result.tool_calls.add(block["id"])
-            if (
-                block.get("type") == "text"
-                and body.get("type") == "assistant"
-                and message.get("model") != "<synthetic>"
-            ):
+            call = block.get("id") if block.get("id") is not None else f"{where}/{index}"
+            if source.get("type") == "assistant" and block.get("type") == "tool_use":
+                result.tool_calls.add(call)
+                if block.get("name") == "WebSearch":
+                    key = message.get("id") or source.get("uuid") or where
+                    searchers[call] = min(key, searchers.get(call, key))
+            is_text = block.get("type") == "text" and block.get("text") is not None
+            if is_text and body.get("type") == "assistant" and message.get("model") != "<synthetic>":
                 result.texts.add(f"{body.get('uuid') or where}/{index}")
-            outcome = body.get("toolUseResult")
-            if block.get("type") == "tool_result" and isinstance(outcome, dict):
-                searches[block["tool_use_id"]] = int(outcome.get("searchCount") or 0)
-    result.prompts.update(prompts.values())
+            if source.get("type") == "user" and block.get("type") == "tool_result" and isinstance(outcome, dict):
+                found = whole_count(outcome.get("searchCount")) or 0
+                answered = block.get("tool_use_id")
+                searches[answered] = max(found, searches.get(answered, 0))
+    result.prompts.update(prompts_of(acts, started, forks).values())
     result.synthetic = sum(row["model"] == "<synthetic>" for row in result.usage_rows)
     result.odd_fields = {path: fields for path, fields in odd.items() if fields}
 
+    found_by_key: Counter[str] = Counter()
+    for call, key in searchers.items():
+        found_by_key[key] += searches.get(call, 0)
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in result.usage_rows:
         if row["model"] != "<synthetic>":
             groups[row["key"]].append(row)
     for key, rows in groups.items():
-        result.requests[key] = request(key, rows, started, searches) | {"host": host}
+        result.requests[key] = request(key, rows, started, found_by_key[key]) | {"host": host}
     return result
 
 
-def is_assistant(body: Mapping[str, Any]) -> bool:
-    """Whether the record is an assistant's, its own or inside an agent_progress record."""
-    return body.get("type") == "assistant" or (progress_message(body) or {}).get("type") == "assistant"
+def prompts_of(
+    acts: Iterable[tuple[Record, str]], started: Mapping[str, datetime], forks: set[str]
+) -> dict[str, str]:
+    """Human acts by id; of copies of a record, the one in the session that started first."""
+
+    def earliness(record: Record) -> tuple[Any, ...]:
+        session = record.body.get("sessionId")
+        start = started.get(session)
+        known = (session not in started, start.timestamp() if start else 0.0, session in forks)
+        return (*known, session is None, session or "", record.path, record.offset)
+
+    kept: dict[str, tuple[tuple[Any, ...], str]] = {}
+    for record, kind in acts:
+        name = record.body.get("uuid") or f"{record.path}:{record.offset}"
+        ranked = (earliness(record), kind)
+        kept[name] = min(ranked, kept.get(name, ranked))
+    return {name: kind for name, (_, kind) in kept.items()}
 
 
 def progress_message(body: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -147,37 +177,22 @@ def blocks(message: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
 
 
-def tokens(value: object, odd: Counter[str], path: str) -> int:
-    """Rule 14: a count, or 0 and an odd field; absent is just 0."""
-    if value is None:
-        return 0
-    if isinstance(value, str) and value.isascii() and value.isdigit():
-        value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63:
-        return value
-    odd[path] += 1
-    return 0
-
-
-def counts(usage: Mapping[str, Any], odd: Counter[str], path: str) -> dict[str, int]:
-    """Rule 14: the five token counts of a usage object."""
-    split = usage.get("cache_creation")
-    if split is not None and not isinstance(split, dict):
-        odd[path] += 1
-    split = split if isinstance(split, dict) else {}
-    w5 = tokens(split.get("ephemeral_5m_input_tokens"), odd, path)
-    w1 = tokens(split.get("ephemeral_1h_input_tokens"), odd, path)
-    flat = tokens(usage.get("cache_creation_input_tokens"), odd, path)
+def counts(usage: Mapping[str, Any]) -> dict[str, int]:
+    """Rule 14: the five token counts of a usage object; what is absent or odd is 0."""
+    split = usage.get("cache_creation") or {}
+    w5 = whole_count(split.get("ephemeral_5m_input_tokens")) or 0
+    w1 = whole_count(split.get("ephemeral_1h_input_tokens")) or 0
+    flat = whole_count(usage.get("cache_creation_input_tokens")) or 0
     return {
-        "input_tokens": tokens(usage.get("input_tokens"), odd, path),
-        "output_tokens": tokens(usage.get("output_tokens"), odd, path),
-        "cache_write_5m_tokens": w5 + max(0, flat - w5 - w1),
+        "input_tokens": whole_count(usage.get("input_tokens")) or 0,
+        "output_tokens": whole_count(usage.get("output_tokens")) or 0,
+        "cache_write_5m_tokens": min(w5 + max(0, flat - w5 - w1), LARGEST),
         "cache_write_1h_tokens": w1,
-        "cache_read_tokens": tokens(usage.get("cache_read_input_tokens"), odd, path),
+        "cache_read_tokens": whole_count(usage.get("cache_read_input_tokens")) or 0,
     }
 
 
-def usage_rows(record: Record, odd: Counter[str]) -> list[dict[str, Any]]:
+def usage_rows(record: Record) -> list[dict[str, Any]]:
     """Rules 7 and 8: the usage rows of a record, none for most."""
     body, inner = record.body, progress_message(record.body)
     source = inner or body
@@ -187,7 +202,6 @@ def usage_rows(record: Record, odd: Counter[str]) -> list[dict[str, Any]]:
         return []
     key = message.get("id") or source.get("uuid") or f"{record.path}:{record.offset}"
     forked = body.get("forkedFrom")
-    searched = usage.get("server_tool_use")
     row = {
         "key": key,
         "origin": "agent_progress" if inner else "assistant",
@@ -196,20 +210,19 @@ def usage_rows(record: Record, odd: Counter[str]) -> list[dict[str, Any]]:
         "uuid": source.get("uuid"),
         "session_id": body.get("sessionId"),
         "forked_from": forked.get("sessionId") if isinstance(forked, dict) else None,
-        "agent_id": body.get("agentId") or (body["data"].get("agentId") if inner else None),
+        "agent_id": body["data"].get("agentId") if inner else body.get("agentId"),
         "version": body.get("version"),
         "project": body.get("cwd"),
         "model": message.get("model"),
         "stop_reason": message.get("stop_reason"),
-        "web": searched.get("web_search_requests") or 0 if isinstance(searched, dict) else 0,
-        "searches": [block["id"] for block in blocks(message) if block.get("name") == "WebSearch"],
-        **counts(usage, odd, record.path),
+        "web": whole_count((usage.get("server_tool_use") or {}).get("web_search_requests")) or 0,
+        **counts(usage),
     }
     rows = [row]
     for index, entry in enumerate(usage.get("iterations") or []):
         if isinstance(entry, dict) and entry.get("type") == "advisor_message":
             own = {"key": f"{key}#{index}", "origin": "advisor", "model": entry.get("model"), "web": 0}
-            rows.append({**row, **own, "searches": [], **counts(entry, odd, record.path)})
+            rows.append({**row, **own, **counts(entry)})
     return rows
 
 
@@ -239,17 +252,16 @@ def select(rows: Iterable[dict[str, Any]], mode: str) -> list[dict[str, Any]]:
 
 
 def request(
-    key: str, rows: list[dict[str, Any]], started: Mapping[str, datetime], searches: Mapping[str, int]
+    key: str, rows: list[dict[str, Any]], started: Mapping[str, datetime], searches: int
 ) -> dict[str, Any]:
     """Rules 9, 11, 15, 16 and 17: the request that these rows of one key make."""
     kept = select(rows, "max")[0]
     times = [row["ts"] for row in rows if row["ts"]]
-    owners = {row["forked_from"] for row in rows if row["forked_from"]} or {row["session_id"] for row in rows} - {None}
+    owners = {row["forked_from"] for row in rows} - {None} or {row["session_id"] for row in rows} - {None}
     owner = min(owners, key=lambda s: (s not in started, started.get(s), s), default=None)
     # Copies are stamped anew with their own directory: the owner's row tells where the request was made.
     own = [row for row in rows if row["session_id"] == owner] if len(owners | {kept["session_id"]}) > 1 else []
     place = max(candidates(own), key=lambda row: (row["output_tokens"], *order(row))) if own else kept
-    calls = {call for row in rows for call in row["searches"]}
     small = all(row["output_tokens"] <= 10 for row in rows)
     return {
         **{name: kept[name] for name in (*TOKENS, "model", "origin", "agent_id", "version")},
@@ -257,43 +269,37 @@ def request(
         "ts": min(times, default=None),
         "last_ts": max(times, default=None),
         "session_id": owner,
-        "context_tokens": sum(kept[name] for name in TOKENS if name != "output_tokens"),
-        "web_searches": kept["web"] or sum(searches.get(call, 0) for call in calls),
-        "output_is_partial": not any(row["stop_reason"] for row in rows) or (is_old(kept["version"]) and small),
+        "context_tokens": min(sum(kept[name] for name in TOKENS if name != "output_tokens"), LARGEST),
+        "web_searches": kept["web"] or min(searches, LARGEST),
+        "output_is_partial": all(row["stop_reason"] is None for row in rows) or (is_old(kept["version"]) and small),
         "n_rows": len(rows),
         "n_sessions": len({row["session_id"] for row in rows} - {None}),
     } | {"key": key}
 
 
 def is_old(version: str | None) -> bool:
-    """Whether output counts of this version may be placeholders (rule 16)."""
-    return version is not None and tuple(int(part) for part in version.split(".")[:3]) < (2, 1, 97)
+    """Whether output counts of this version may be placeholders (rule 16); a version is three numbers, or unknown."""
+    found = re.match(r"([0-9]{1,9})\.([0-9]{1,9})\.([0-9]{1,9})(?![0-9])", version or "")
+    return found is not None and tuple(map(int, found.groups())) < (2, 1, 97)
 
 
 def prompt_kind(body: Mapping[str, Any]) -> str | None:
     """What human act a record is, if one."""
-    attachment = body.get("attachment")
-    if body.get("type") == "attachment" and isinstance(attachment, dict) and attachment.get("type") == "queued_command":
-        return "task-notification" if attachment.get("commandMode") == "task-notification" else "queued"
-    message = body.get("message")
-    if (
-        body.get("type") != "user"
-        or not isinstance(message, dict)
-        or body.get("isMeta")
-        or body.get("isCompactSummary")
-    ):
+    message, attachment = body.get("message") or {}, body.get("attachment") or {}
+    if body.get("type") == "attachment" and attachment.get("type") == "queued_command":
+        plain = "task-notification" if attachment.get("commandMode") == "task-notification" else "queued"
+        said = attachment.get("prompt")
+    elif body.get("type") == "user" and not body.get("isMeta") and not body.get("isCompactSummary"):
+        plain, said = "typed", message.get("content")
+    else:
         return None
-    content = message.get("content")
-    if any(block.get("type") == "tool_result" for block in blocks(message)):
+    listed = said if isinstance(said, list) else []
+    if body.get("isSidechain") or any(block.get("type") == "tool_result" for block in listed):
+        return None  # written by the main thread, or by a tool
+    text = "\n".join(block["text"] for block in listed if block.get("text") is not None) if listed else said or ""
+    if not text:
         return None
-    text = (
-        content if isinstance(content, str) else "".join(b["text"] for b in blocks(message) if b.get("type") == "text")
-    )
-    if not text or text.startswith(NOT_TYPED):
-        return None
-    if body.get("isSidechain"):
-        return None  # written by the main thread, not by a human
-    return next((kind for mark, kind in KINDS.items() if text.startswith(mark)), "typed")
+    return next((kind for mark, kind in KINDS.items() if text.startswith(mark)), plain)
 
 
 def total(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:

@@ -6,45 +6,34 @@ import gzip
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-DECODER = json.JSONDecoder(strict=False)
-"""Lenient about raw control characters in strings: CR is data (rule 1)."""
+from accounting.reference_json import Broken, value_at
+from accounting.reference_types import instant, tidy
 
 RECORD_STARTS = ('{"parentUuid"', '{"type"')
+SESSIONLESS = ("summary", "file-history-snapshot", "file-history-delta")
+"""Record types that are written without a sessionId; a content block never has one of these."""
 
-BARE_TYPES = frozenset(
-    {
-        "summary",
-        "file-history-snapshot",
-        "file-history-delta",
-        "queue-operation",
-        "last-prompt",
-        "custom-title",
-        "ai-title",
-        "agent-name",
-        "mode",
-        "permission-mode",
-        "pr-link",
-        "frame-link",
-        "atis-latch",
-    }
-)
-"""Record types that are written without sessionId or uuid; a content block never has one of these."""
+WHITE = " \t\r\n"
+MARK = "\u00ef\u00bb\u00bf"
+"""A byte order mark, each byte read as a character."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record: where it starts, what it says, and its time (its own, else the file's previous one)."""
+    """One record: where it starts, its bytes, what it says as far as that is of the right type, how many fields are
+    not, and its time (its own, else the file's previous one)."""
 
     path: str
     line: int
     offset: int
+    length: int
     body: dict[str, Any]
+    odd: int
     ts: datetime | None
-    bad_time: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +48,16 @@ class Reject:
 
 @dataclass(slots=True)
 class Transcript:
-    """What one file holds; `kind` is "transcript" or "stream-json" (refused, rule 6)."""
+    """What one file holds; `kind` is "transcript" or "stream-json" (refused, rule 6).
+
+    Its bytes are those of its records and rejects, newlines, other blank ones, and what is pending.
+    """
 
     kind: str = "transcript"
     records: list[Record] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
+    newlines: int = 0
+    blank_bytes: int = 0
     pending_bytes: int = 0
 
 
@@ -102,112 +96,108 @@ def physical_lines(data: bytes) -> Iterator[tuple[int, int, bytes, bool]]:
         offset += len(line) + 1
 
 
-def is_blank(line: bytes) -> bool:
-    """A line of nothing but white space, NULs and a BOM is neither a record nor lost."""
-    return not line.replace(b"\x00", b"").removeprefix(b"\xef\xbb\xbf").strip()
+@dataclass(slots=True)
+class Line:
+    """What a physical line is made of: records (start, bytes, body), lost parts (start, end), blank bytes."""
+
+    records: list[tuple[int, int, dict[str, Any]]] = field(default_factory=list)
+    lost: list[tuple[int, int]] = field(default_factory=list)
+    blank: int = 0
 
 
 def looks_like_record(value: object) -> bool:
     """Whether an object found in the middle of a line is a record rather than a piece of one."""
     if not isinstance(value, dict) or not isinstance(value.get("type"), str):
         return False
-    return value["type"] in BARE_TYPES or bool(value.get("sessionId") and value.get("uuid"))
+    return value["type"] in SESSIONLESS or "sessionId" in value
 
 
-def value_at(text: str, start: int) -> tuple[Any, int] | None:
-    """The JSON value at `start` and where it ends, or None."""
+def object_at(text: str, start: int) -> tuple[dict[str, Any], int] | None:
+    """The JSON object at `start` and where it ends, or None."""
     try:
-        return DECODER.raw_decode(text, start)
-    except (ValueError, RecursionError):
+        value, end = value_at(text, start) if text.startswith("{", start) else (None, start)
+    except Broken:
         return None
+    return (value, end) if isinstance(value, dict) else None
 
 
 def next_record(text: str, start: int) -> int:
-    """Where the next readable record starts at or after `start`; the end of the text where there is none."""
-    places = sorted({at for mark in RECORD_STARTS for at in range(start, len(text)) if text.startswith(mark, at)})
-    for at in places:
-        found = value_at(text, at)
+    """Where the next whole record starts at or after `start`; the end of the text where there is none."""
+    while places := [at for mark in RECORD_STARTS if (at := text.find(mark, start)) >= 0]:
+        at = min(places)
+        found = object_at(text, at)
         if found and looks_like_record(found[0]):
             return at
+        start = found[1] if found else at + 1  # what is inside a whole object is a piece of it
     return len(text)
 
 
-def salvage(line: bytes) -> tuple[list[tuple[int, dict[str, Any]]], list[tuple[int, int]]]:
-    """Rule 2: the records of a line with the byte at which each starts, and its lost parts (start, end)."""
+def salvage(line: bytes) -> Line:
+    """Rule 2: the records of a line, and what is lost of it or blank; positions are those of its bytes."""
     kept = [at for at, byte in enumerate(line) if byte]
-    text = line.replace(b"\x00", b"").decode("utf-8", "surrogateescape")
-
-    def byte_at(char: int) -> int:
-        before = len(text[:char].encode("utf-8", "surrogateescape"))
-        return kept[before] if before < len(kept) else len(line)
-
-    records: list[tuple[int, dict[str, Any]]] = []
-    lost: list[tuple[int, int]] = []
+    clean = line.replace(b"\x00", b"")
+    text = clean.decode("latin-1")  # a character a byte: JSON's own syntax is ASCII
+    found = Line()
+    of_records = bytearray(len(line))
     at = 0
     while True:
-        while at < len(text) and text[at] in " \t\r\ufeff":
-            at += 1
+        while text.startswith((*WHITE, MARK), at):
+            at += 1 if text[at] in WHITE else len(MARK)
         if at == len(text):
-            return records, lost
-        found = value_at(text, at)
-        if found and isinstance(found[0], dict):
-            records.append((byte_at(at), well_formed(found[0])))
-            at = found[1]
+            break
+        record = object_at(text, at)
+        if record:
+            said, _ = value_at(clean[at : record[1]].decode("utf-8", "replace"), 0)
+            found.records.append((kept[at], record[1] - at, said))
+            for place in kept[at : record[1]]:
+                of_records[place] = 1
+            at = record[1]
             continue
-        resumed = next_record(text, found[1] if found else at + 1)
-        lost.append((byte_at(at), byte_at(resumed)))
+        resumed = next_record(text, at + 1)
+        end = resumed if resumed < len(text) else len(text.rstrip(WHITE))
+        found.lost.append((kept[at], kept[end - 1] + 1))
         at = resumed
+    for start, end in found.lost:
+        of_records[start:end] = b"\x01" * (end - start)
+    found.blank = of_records.count(0)
+    return found
 
 
-def well_formed(value: Any) -> Any:
-    """The value with every lone surrogate, from an escape or from an undecodable byte, as U+FFFD."""
-    if isinstance(value, str):
-        return "".join("\ufffd" if "\ud800" <= char <= "\udfff" else char for char in value)
-    if isinstance(value, list):
-        return [well_formed(item) for item in value]
-    if isinstance(value, dict):
-        return {well_formed(key): well_formed(item) for key, item in value.items()}
-    return value
-
-
-def whole_object(line: bytes) -> dict[str, Any] | None:
-    """The line as one record, where it is one from end to end."""
+def is_stream_dump(data: bytes) -> bool:
+    """Rule 6: whether the first line is a record of another format."""
+    first = data[: 1 << 16].lstrip().split(b"\n", maxsplit=1)[0]
+    if not first.startswith(b"{") or b'"sessionId"' in first:
+        return False
     try:
-        value = json.loads(line)
+        record = json.loads(first)
     except (ValueError, RecursionError):
-        records, lost = salvage(line)
-        return records[0][1] if len(records) == 1 and not lost else None
-    return well_formed(value) if isinstance(value, dict) else None
-
-
-def instant(value: object) -> datetime | None:
-    """A timestamp with a zone as a UTC instant, else None."""
-    if not isinstance(value, str):
-        return None
-    try:
-        return datetime.fromisoformat(value).astimezone(UTC)
-    except ValueError:
-        return None
+        return False
+    if not isinstance(record, dict) or "leafUuid" in record or "snapshot" in record or "sessionId" in record:
+        return False
+    return record.get("type") in ("stream_event", "result", "rate_limit_event") or "session_id" in record
 
 
 def read(path: str, data: bytes) -> Transcript:
     """The records of a file in file order, what of it is lost, and the length of its unfinished last line."""
+    if is_stream_dump(data):
+        return Transcript(kind="stream-json")
     transcript = Transcript()
     previous: datetime | None = None
     for number, offset, line, terminated in physical_lines(data):
-        if is_blank(line):
-            continue
-        whole = whole_object(line)
-        if whole is None and not terminated:
-            transcript.pending_bytes = len(line)
-            continue
-        records, lost = ([(line.index(b"{"), whole)], []) if whole is not None else salvage(line)
-        transcript.rejects += [Reject(path, number, offset + a, b - a) for a, b in lost]
-        for start, body in records:
-            if not transcript.records and "session_id" in body and "sessionId" not in body:
-                return Transcript(kind="stream-json")
-            own = instant(body.get("timestamp"))
-            previous = own or previous
-            bad_time = body.get("timestamp") is not None and own is None
-            transcript.records.append(Record(path, number, offset + start, body, previous, bad_time))
+        if not terminated:
+            whole = line.rstrip(b" \t\r\n\x00")
+            found = salvage(whole)
+            if len(found.records) != 1 or found.lost:
+                transcript.pending_bytes = len(line)
+                continue
+            transcript.pending_bytes = len(line) - len(whole)
+        else:
+            found = salvage(line)
+        transcript.newlines += terminated
+        transcript.blank_bytes += found.blank
+        transcript.rejects += [Reject(path, number, offset + a, b - a) for a, b in found.lost]
+        for start, length, body in found.records:
+            tidied, odd = tidy(body)
+            previous = instant(tidied.get("timestamp")) or previous
+            transcript.records.append(Record(path, number, offset + start, length, tidied, odd, previous))
     return transcript

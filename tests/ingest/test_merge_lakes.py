@@ -25,6 +25,7 @@ from tokenlake.ingest import absorb, commit
 from tokenlake.lake import Lake
 from tokenlake.schema import SCHEMA_VERSION
 from tokenlake.store import catalog
+from tokenlake.store.catalog import Settings
 
 FEW = max(2, (settings.default.max_examples if settings.default else 0) // 5)
 """Each example makes several lakes."""
@@ -84,19 +85,20 @@ def test_lakes_of_two_hosts_merge_to_one_that_ingested_both(tree: Tree, data: st
     with folder() as base:
         together, lakes = Lake(base / "together"), {host: Lake(base / host) for host in "ab"}
         for number, host in enumerate("ab", 1):
-            root = base / f"logs-{host}"
+            root = base / "logs"  # the same paths on both
+            shutil.rmtree(root, ignore_errors=True)
             write(root, {f"projects/{name}": tree[name] for name, where in places.items() if host in where})
             write(root, told(number))
             for lake in (lakes[host], together):
                 lake.refresh([root], host=host, keep_raw=True)
-        expected, found = contents(together), together.snapshot().settings
+        expected = contents(together)
         assert all(expected[name] for name in ("known_prompts", "quota_samples"))
         third = Lake(base / "third")
         with small_segments():
             third.merge(lakes["b"])
             third.merge(lakes["a"])
         assert contents(third) == expected
-        assert third.snapshot().settings == found
+        assert third.snapshot().settings == Settings(keep_raw=True)
         other = copied(lakes["b"], "b-too")
         other.merge(lakes["a"])
         assert contents(other) == expected
@@ -244,16 +246,13 @@ def test_settings_stay_and_a_new_lake_takes_them_over(machine, tmp_path: Path) -
     summary = here.merge(theirs)
     assert [warning.startswith(f"{theirs.path} keeps ") for warning in summary.warnings] == [True, True]
     settings_now = here.snapshot().settings
-    assert (settings_now.keep_raw, settings_now.keep_text, sorted(settings_now.roots)) == (
-        False,
-        False,
-        ["laptop", "server"],
-    )
+    # The other's folders are those of another machine.
+    assert (settings_now.keep_raw, settings_now.keep_text, list(settings_now.roots)) == (False, False, ["server"])
     assert [row["text"] for row in rows(here, "prompts")] == [None]
     assert rows(here, "records") == []
     new = Lake(tmp_path / "new")
     new.merge(theirs)
-    assert new.snapshot().settings == theirs.snapshot().settings
+    assert new.snapshot().settings == replace(theirs.snapshot().settings, roots={})
     assert len(rows(new, "records")) == 2
 
 
@@ -389,3 +388,61 @@ def test_a_merge_that_is_killed_leaves_the_lake_and_can_be_done_again(
     assert contents(here) == before
     here.merge(other)
     assert total(here)[0] == 2
+
+
+def test_folders_of_another_machine_are_not_read_here(machine, tmp_path: Path) -> None:
+    """Both lakes were made on one machine, this one from the default folders: they are still read after a merge."""
+    here = machine("h", {"-p/a.jsonl": jsonl(assistant("msg_1"))})
+    before = here.snapshot().settings.roots
+    other = Lake(tmp_path / "other")
+    write(tmp_path / "old", {"projects/-p/b.jsonl": jsonl(assistant("msg_2"))})
+    other.refresh([tmp_path / "old"], host="h")
+    here.merge(other)
+    assert here.snapshot().settings.roots == before
+    assert len(requests(here)) == 2
+
+
+@pytest.mark.parametrize("poorer", [{"keep_text": False, "keep_raw": True}, {"keep_raw": False}])
+def test_a_poorer_state_of_a_transcript_takes_nothing_away(poorer: dict[str, bool], tmp_path: Path) -> None:
+    """The other lake read a transcript further, but without texts or without lines: what is here stays, and is said."""
+    root, here, other = tmp_path / "logs", Lake(tmp_path / "here"), Lake(tmp_path / "other")
+    path = root / "projects/-p/a.jsonl"
+    write(root, {"projects/-p/a.jsonl": jsonl(user(), assistant("msg_1"))})
+    os.utime(path, (0, 1_000_000))
+    here.refresh([root], host="h", keep_raw=True)
+    path.write_bytes(path.read_bytes() + jsonl(assistant("msg_2")))
+    os.utime(path, (0, 2_000_000))
+    other.refresh([root], host="h", **poorer)
+    before = {name: rows(here, name) for name in ("texts", "prompts", "records", "requests")}
+    summary = here.merge(other)
+    assert {name: rows(here, name) for name in before} == before
+    assert any("read 1 transcripts further" in warning for warning in summary.warnings)
+
+
+def test_lines_that_either_lake_kept_come_together(tmp_path: Path) -> None:
+    """One lake kept the first line, the other the second: together both."""
+    root, here, other = tmp_path / "logs", Lake(tmp_path / "here"), Lake(tmp_path / "other")
+    path = root / "projects/-p/a.jsonl"
+    write(root, {"projects/-p/a.jsonl": jsonl(assistant("msg_1"))})
+    here.refresh([root], host="h", keep_raw=True)
+    other.refresh([root], host="h", keep_raw=False)
+    path.write_bytes(path.read_bytes() + jsonl(assistant("msg_2")))
+    os.utime(path, (0, 2_000_000_000))
+    here.refresh([root], host="h", keep_raw=False)
+    other.refresh([root], host="h", keep_raw=True)
+    here.refresh([root], host="h", keep_raw=True)
+    assert (len(rows(here, "records")), len(rows(other, "records"))) == (1, 1)
+    here.merge(other)
+    assert sorted(row["line"] for row in rows(here, "records")) == [1, 2]
+
+
+def test_a_folder_that_is_something_else_is_left_as_it_is(machine, tmp_path: Path) -> None:
+    theirs = machine("laptop", {"-p/a.jsonl": jsonl(assistant())})
+    folder = tmp_path / "something"
+    folder.mkdir(mode=0o755)
+    folder.chmod(0o755)
+    (folder / "letter.txt").write_text("hello", encoding="utf-8")
+    with pytest.raises(LakeError, match="is not a lake"):
+        Lake(folder).merge(theirs)
+    assert folder.stat().st_mode & 0o777 == 0o755
+    assert [path.name for path in folder.iterdir()] == ["letter.txt"]

@@ -10,7 +10,17 @@ from pathlib import Path, PurePath
 
 from tokenlake.doctor.findings import Finding, counted, listed, ok, problem, warning
 from tokenlake.ingest.commit import STAGING_NAME
-from tokenlake.schema import BY_NAME, SCHEMA_VERSION, Table, arrow_schema
+from tokenlake.schema import (
+    BY_NAME,
+    FILES,
+    KNOWN_PROMPTS,
+    QUOTA_SAMPLES,
+    RECORDS,
+    REJECTS,
+    SCHEMA_VERSION,
+    Table,
+    arrow_schema,
+)
 from tokenlake.store import catalog, lock
 from tokenlake.store.catalog import Snapshot
 from tokenlake.store.checksums import checksum, size_of
@@ -20,6 +30,9 @@ _OWN = (catalog.CATALOG_NAME, catalog.SAMPLES_NAME, lock.LOCK_NAME, STAGING_NAME
 
 _AT_ONCE = 4
 
+_NOT_MADE_ANEW = {table.name for table in (FILES, RECORDS, REJECTS, QUOTA_SAMPLES, KNOWN_PROMPTS)}
+"""The tables that a rebuild reads or leaves as they are."""
+
 
 def check(snapshot: Snapshot, quick: bool = False) -> tuple[list[Finding], Snapshot]:
     """The findings, and the snapshot with only those data files that can be read and have the right columns.
@@ -27,11 +40,12 @@ def check(snapshot: Snapshot, quick: bool = False) -> tuple[list[Finding], Snaps
     With `quick`, the bytes of the files are not read: only their sizes and what they say of themselves.
     """
     strange, missing, damaged, columns = _sorted_out(snapshot, quick)
-    findings = [_there(snapshot, missing, strange), _intact(snapshot, damaged, quick)]
-    if snapshot.version == SCHEMA_VERSION:
-        findings.append(_columns(snapshot, columns))
-    findings.append(_extra(snapshot))
     unsound = {*strange, *missing, *damaged, *columns}
+    remedy = _remedy(snapshot, unsound)
+    findings = [_there(snapshot, missing, strange, remedy), _intact(snapshot, damaged, quick, remedy)]
+    if snapshot.version == SCHEMA_VERSION:
+        findings.append(_columns(snapshot, columns, remedy))
+    findings.append(_extra(snapshot))
     files = {table: tuple(n for n in names if n not in unsound) for table, names in snapshot.files.items()}
     return findings, replace(snapshot, files=files)
 
@@ -121,30 +135,31 @@ def _table(name: str) -> Table | None:
     return BY_NAME.get(name.removeprefix(catalog.COPIES_PREFIX))
 
 
-def _remedy(snapshot: Snapshot) -> str:
+def _remedy(snapshot: Snapshot, unsound: set[str]) -> str:
     again = "or ingest the transcripts that are still there into a new one: tokenlake ingest --lake NEW"
-    if snapshot.settings.keep_raw:
+    lost = {table for table, name in _names(snapshot) if name in unsound}
+    if snapshot.settings.keep_raw and lost.isdisjoint(_NOT_MADE_ANEW):
         again = f"or make the lake anew from the lines it kept: tokenlake rebuild; {again}"
     return f"restore the files from a backup of the lake, {again}"
 
 
-def _there(snapshot: Snapshot, missing: list[str], strange: list[str]) -> Finding:
+def _there(snapshot: Snapshot, missing: list[str], strange: list[str], remedy: str) -> Finding:
     number = counted(len(_names(snapshot)), "data file")
     if strange:
         reason = f"{counted(len(strange), 'data file')} outside the lake: {listed(strange)}"
         return problem("data files", reason, "do not use this lake: its catalog is not one that tokenlake wrote")
     if missing:
-        return problem("data files", f"{len(missing):,} of {number} missing: {listed(missing)}", _remedy(snapshot))
+        return problem("data files", f"{len(missing):,} of {number} missing: {listed(missing)}", remedy)
     size = sum((snapshot.root / name).stat().st_size for _, name in _names(snapshot))
     tables = sum(bool(names) for names in snapshot.files.values())
     return ok("data files", f"{number} of {counted(tables, 'table')}, {size / 1e6:,.1f} MB")
 
 
-def _intact(snapshot: Snapshot, damaged: dict[str, str], quick: bool) -> Finding:
+def _intact(snapshot: Snapshot, damaged: dict[str, str], quick: bool, remedy: str) -> Finding:
     if damaged:
         reasons = [f"{name}: {reason}" for name, reason in sorted(damaged.items())]
         return problem(
-            "checksums", f"{counted(len(damaged), 'data file')} damaged: {listed(reasons)}", _remedy(snapshot)
+            "checksums", f"{counted(len(damaged), 'data file')} damaged: {listed(reasons)}", remedy
         )
     names = [name for _, name in _names(snapshot)]
     known = sum(name in snapshot.checksums for name in names)
@@ -154,10 +169,10 @@ def _intact(snapshot: Snapshot, damaged: dict[str, str], quick: bool) -> Finding
     return ok("checksums", found)
 
 
-def _columns(snapshot: Snapshot, columns: dict[str, str]) -> Finding:
+def _columns(snapshot: Snapshot, columns: dict[str, str], remedy: str) -> Finding:
     if columns:
         reasons = [f"{name}: {reason}" for name, reason in sorted(columns.items())]
-        return problem("columns", listed(reasons), _remedy(snapshot))
+        return problem("columns", listed(reasons), remedy)
     return ok("columns", f"as in schema version {snapshot.version}")
 
 

@@ -41,7 +41,7 @@ def examine(
             break
     found = lookout.look(snapshot, roots, host)
     findings += logs.check(snapshot, found, seconds)
-    findings += retention.check(snapshot, found, host, now)
+    findings += retention.check(snapshot, found, now)
     findings += versions.check(snapshot, now)
     return findings
 

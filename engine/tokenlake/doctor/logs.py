@@ -1,4 +1,4 @@
-"""The logs: what could not be read, what was odd, other formats, and what was never seen before."""
+"""The logs: what could not be read, what has changed since, what was odd, other formats, and what was never seen before."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from tokenlake.doctor.findings import Finding, counted, listed, ok, warning
 from tokenlake.doctor.lookout import Logs
 from tokenlake.doctor.novelties import Novelties, version_of
 from tokenlake.errors import LakeDamagedError
+from tokenlake.ingest.plan import Plan
 from tokenlake.store import partitions
 from tokenlake.store.catalog import Snapshot
 from tokenlake.store.ledger import REFUSED_KINDS
@@ -32,6 +33,8 @@ def check(snapshot: Snapshot, logs: Logs, seconds: float) -> list[Finding]:
     from tokenlake.query.connect import connect
 
     findings = [_folders(logs)]
+    if logs.todo is not None:
+        findings.append(_ledger(logs, logs.todo))
     try:
         with connect(snapshot, only_for="files rejects usage_rows events records") as con:
             if snapshot.commit:
@@ -54,6 +57,23 @@ def _folders(logs: Logs) -> Finding:
         return warning("log folders", listed([*gone, *logs.warnings]), remedy)
     size = sum(file.size for file in logs.files)
     return ok("log folders", f"{counted(len(logs.files), 'transcript')}, {size / 1e6:,.1f} MB")
+
+
+def _ledger(logs: Logs, todo: Plan) -> Finding:
+    """What has happened to the transcripts since they were read, as the next ingest will see it."""
+    paths = {file.file_id: file.shown_path for file in logs.files}
+    differing = {task.file_id for task in todo.tasks} | todo.refused
+    new = differing - logs.entries.keys()
+    kinds = {
+        "new": [paths[number] for number in new],
+        "grown": [paths[number] for number in todo.grown],
+        "rewritten": [paths[number] for number in differing - new - todo.grown],
+        "gone and not marked so": [logs.entries[number].path for number in todo.departed],
+    }
+    parts = [f"{len(names):,} {kind}: {listed(sorted(names), 2)}" for kind, names in kinds.items() if names]
+    if parts:
+        return warning("ledger", "; ".join(parts), "bring the lake up to date: tokenlake ingest")
+    return ok("ledger", f"{counted(todo.unchanged, 'transcript')} as last read")
 
 
 def _of_lake(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:

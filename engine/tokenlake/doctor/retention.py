@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import stat
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -11,8 +10,8 @@ from pathlib import Path
 
 from tokenlake.doctor.findings import Finding, counted, ok, warning
 from tokenlake.doctor.lookout import Logs
-from tokenlake.ingest.discover import FoundFile, default_roots, is_below
-from tokenlake.store import catalog, ledger
+from tokenlake.ingest.discover import FoundFile, is_below
+from tokenlake.store import catalog
 from tokenlake.store.catalog import Snapshot
 from tokenlake.store.ledger import Entry
 
@@ -24,14 +23,13 @@ _LARGEST_SETTINGS = 1 << 20
 _SOON = timedelta(days=7)
 
 
-def check(snapshot: Snapshot, logs: Logs, host: str, now: datetime) -> list[Finding]:
-    """A finding for each of the agent's folders on this machine; other roots are nobody's to clean up."""
-    known = _ledger(snapshot, host)
+def check(snapshot: Snapshot, logs: Logs, now: datetime) -> list[Finding]:
+    """A finding for each folder of an agent that was looked into; what lies elsewhere is nobody's to clean up."""
     findings = []
-    for projects in dict.fromkeys(map(os.path.realpath, default_roots(os.environ))):
+    for projects in logs.projects:
         files = [file for file in logs.files if is_below(file.path, projects)]
         if files:
-            findings.append(_of_folder(Path(projects), files, known, snapshot, now))
+            findings.append(_of_folder(Path(projects), files, logs.entries, snapshot, now))
     return findings
 
 
@@ -81,18 +79,6 @@ def period(config: Path) -> tuple[int, str]:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 1_000_000:
         return DEFAULT_DAYS, f"its default; {_SETTING} in {path} is no number of days"
     return value, f"{_SETTING} in settings.json"
-
-
-def _ledger(snapshot: Snapshot, host: str) -> dict[int, Entry]:
-    import duckdb
-
-    from tokenlake.errors import LakeError
-
-    with duckdb.connect() as con:
-        try:
-            return {key: entry for key, entry in ledger.load(con, snapshot).items() if entry.host == host}
-        except (LakeError, duckdb.Error):  # said before: the checks of the data files have found it
-            return {}
 
 
 def _is_read(file: FoundFile, entry: Entry | None) -> bool:

@@ -145,10 +145,9 @@ def _merge(
     progress: Callable[[int, int], None] | None,
 ) -> tuple[MergeSummary, Snapshot]:
     outcomes = compare.transcripts(con, ours, theirs)
-    settings = _together(ours.settings, theirs.settings)
     [(departures,)] = con.execute(
         "select count(*) from compared join ours using (file_id)"
-        " where outcome in ('same', 'older') and departed_now is distinct from departed_at"
+        " where outcome in ('same', 'older', 'poorer') and departed_now is distinct from departed_at"
     ).fetchall()
     lacking = compare.lines(con, ours, theirs)
     told = compare.told(con, ours, theirs)
@@ -157,22 +156,22 @@ def _merge(
         files_new=outcomes.get("new", 0),
         files_replaced=outcomes.get("newer", 0),
         files_same=outcomes.get("same", 0),
-        files_older=outcomes.get("older", 0),
+        files_older=outcomes.get("older", 0) + outcomes.get("poorer", 0),
         requests_before=_rows(con, ours, REQUESTS),
         requests_other=_rows(con, theirs, REQUESTS),
         lake=IngestSummary(),
-        warnings=_left_behind(ours.settings, theirs),
+        warnings=_left_behind(ours.settings, theirs, outcomes.get("poorer", 0)),
     )
     changed = summary.files_new or summary.files_replaced or departures or lacking or told
-    if not changed and settings == ours.settings and catalog.exists(ours.root):
+    if not changed and catalog.exists(ours.root):
         return summary, ours
     with writing.staged(con, ours) as staging:
-        snapshot = replace(ours, commit=ours.commit + 1, settings=settings)
+        snapshot = replace(ours, commit=ours.commit + 1)
         replaced = [i for (i,) in con.execute("select file_id from compared where outcome = 'newer'").fetchall()]
         tag = f"{snapshot.commit:06d}"
         merger = Merger(con, snapshot, staging, tag, None, replaced, ROWS_OF_THE_OTHER)
         if summary.files_new or summary.files_replaced or lacking:
-            raw_files = _keep_lines(con, ours, theirs, staging, tag, lacking) if settings.keep_raw else []
+            raw_files = _keep_lines(con, ours, theirs, staging, tag, lacking) if ours.settings.keep_raw else []
             bring(con, merger, theirs, raw_files, progress)
             rejects = partitions.relation(REJECTS, merger.snapshot.paths(REJECTS.name))
             with compare.reading(theirs):
@@ -216,15 +215,13 @@ def _keep_lines(
     return written
 
 
-def _together(ours: Settings, theirs: Settings) -> Settings:
-    """How the merged lake is filled: as this one, from the folders that either was told of."""
-    hosts = {*ours.roots, *theirs.roots}
-    roots = {host: tuple(sorted({*ours.roots.get(host, ()), *theirs.roots.get(host, ())})) for host in sorted(hosts)}
-    return replace(ours, roots=roots)
-
-
-def _left_behind(ours: Settings, theirs: Snapshot) -> tuple[str, ...]:
+def _left_behind(ours: Settings, theirs: Snapshot, poorer: int) -> tuple[str, ...]:
     warnings = []
+    if poorer:
+        warnings.append(
+            f"{theirs.root} read {poorer} transcripts further, and lacks their texts or lines that this lake keeps:"
+            " they stay as they are here; ingest the transcripts themselves"
+        )
     if theirs.files.get(RECORDS.name) and not ours.keep_raw:
         warnings.append(
             f"{theirs.root} keeps lines as logged, this lake does not: they were not taken over;"

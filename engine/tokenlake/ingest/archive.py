@@ -86,4 +86,7 @@ class Archive:
 
     def _skip(self, count: int) -> None:
         while count:
-            count -= len(self._source.read(min(count, PIECE_BYTES)))
+            skipped = len(self._source.read(min(count, PIECE_BYTES)))
+            if not skipped:
+                raise OSError("has become shorter while it was read")
+            count -= skipped

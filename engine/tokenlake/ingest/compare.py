@@ -1,6 +1,7 @@
 """What another lake knows that this one does not: transcripts, lines as logged, and what was told beside these.
 
-Of a transcript that both lakes know, the one that was changed later counts, else the one read further.
+Of a transcript that both lakes know, the one that was changed later counts, else the one read further - but not one
+without the texts or the lines that this lake keeps of it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ select coalesce(our.file_id, their.file_id) as file_id,
     when our.file_id is null then 'new'
     when their.file_id is null then 'ours'
     when their.state = our.state then 'same'
-    when their.state > our.state then 'newer'
+    when their.state > our.state then {newer}
     else 'older'
   end as outcome,
   -- Found missing by either lake, after that was written which counts of it.
@@ -55,12 +56,12 @@ select theirs.* replace (departed_now as departed_at)
 from theirs join compared using (file_id) semi join taking using (file_id)
 """
 _LACKING = """
--- Transcripts that are the same in both lakes, of which only the other has every line as logged.
+-- Transcripts that are the same in both lakes, of which the other has lines as logged that are not here.
 create or replace temp table lacking as
-select file_id from compared
-join (select file_id, count(*) as lines from {theirs} group by file_id) their using (file_id)
-left join (select file_id, count(*) as lines from {ours} group by file_id) our using (file_id)
-where outcome = 'same' and their.lines > coalesce(our.lines, 0)
+select distinct their.file_id
+from {theirs} their
+semi join compared on their.file_id = compared.file_id and compared.outcome = 'same'
+anti join {ours} our on their.file_id = our.file_id and their."offset" = our."offset"
 """
 
 
@@ -87,12 +88,24 @@ def transcripts(con: duckdb.DuckDBPyConnection, ours: Snapshot, theirs: Snapshot
                 f"create or replace temp table {name} as"
                 f" select * from {partitions.relation(FILES, snapshot.paths(FILES.name))}"
             )
-    con.execute(_COMPARED.format(ours=_STATE.format(ledger="ours"), theirs=_STATE.format(ledger="theirs")))
+    con.execute(
+        _COMPARED.format(
+            ours=_STATE.format(ledger="ours"),
+            theirs=_STATE.format(ledger="theirs"),
+            newer="'poorer'" if _is_poorer(ours, theirs) else "'newer'",
+        )
+    )
     con.execute(
         "create or replace table paths as select file_id, path from ours union select file_id, path from theirs"
     )
     con.execute("create or replace table taking as select file_id from compared where outcome in ('new', 'newer')")
     return dict(con.execute("select outcome, count(*) from compared group by outcome").fetchall())
+
+
+def _is_poorer(ours: Snapshot, theirs: Snapshot) -> bool:
+    """Whether rows of the other lake in the place of ours would take texts or lines away."""
+    lines = bool(ours.files.get(RECORDS.name)) and not theirs.settings.keep_raw
+    return lines or (ours.settings.keep_text and not theirs.settings.keep_text)
 
 
 def lines(con: duckdb.DuckDBPyConnection, ours: Snapshot, theirs: Snapshot) -> bool:

@@ -10,9 +10,9 @@ from __future__ import annotations
 MACROS = """
 -- 2.1.96 < 2.1.97 < 2.2.0; null for a version that is not three numbers.
 create or replace macro version_number(version) as
-  try_cast(split_part(version, '.', 1) as bigint) * 1000000
-  + try_cast(split_part(version, '.', 2) as bigint) * 1000
-  + try_cast(regexp_extract(split_part(version, '.', 3), '^[0-9]+') as bigint);
+  case when regexp_matches(version, '^[0-9]{1,9}[.][0-9]{1,9}[.][0-9]{1,9}([^0-9]|$)') then
+    lpad(split_part(version, '.', 1), 9, '0') || lpad(split_part(version, '.', 2), 9, '0')
+      || lpad(regexp_extract(split_part(version, '.', 3), '^[0-9]+'), 9, '0') end;
 """
 
 STARTS = """
@@ -23,9 +23,9 @@ from session_parts group by session_id
 
 SEARCHES = """
 -- Searches of the WebSearch tool, reported with its result, by the request that called it (rule 17).
-select key, sum(searches)::bigint as searches
+select key, bounded(sum(searches)) as searches
 from (
-  select tool_use_id, any_value(uses.key) as key, max(results.search_count) as searches
+  select tool_use_id, min(uses.key) as key, max(results.search_count) as searches
   from tool_results results join tool_uses uses using (tool_use_id)
   where results.search_count > 0 and uses.name = 'WebSearch'
   group by tool_use_id
@@ -37,7 +37,8 @@ REQUESTS = """
 -- The wide rows stay where they are until it is known which of them count: up to `kept`, rows are numbers.
 with located as (
   -- Synthetic rows are not requests (rule 10).
-  select usage.rowid as row_number, key, session_id, forked_from, origin, ts, output_tokens, stop_reason, path, "offset"
+  select usage.rowid as row_number, key, session_id, forked_from, origin, ts, output_tokens, stop_reason, path,
+    "offset", file_id
   from usage join paths using (file_id)
   where model is distinct from '<synthetic>'
 ),
@@ -53,9 +54,10 @@ counted as (
   where origin <> 'agent_progress' or not has_own_row
 ),
 ranked as (
-  -- The most output tokens; then the later time; then the greater (path, offset) (rule 9).
+  -- The most output tokens; then the later time; then the greater (path, offset) (rule 9). Two hosts may have one
+  -- path: file_ids are of both, and the same in every lake.
   select key, row_number, row_number() over (
-    partition by key order by output_tokens desc, ts desc nulls last, path desc, "offset" desc) as rank
+    partition by key order by output_tokens desc, ts desc nulls last, path desc, "offset" desc, file_id desc) as rank
   from counted
 ),
 kept as (
@@ -96,7 +98,8 @@ places as (
     select shared.row_number as rowid from shared join owners using (key, session_id)
     qualify row_number() over (
       partition by key
-      order by origin = 'agent_progress', output_tokens desc, ts desc nulls last, path desc, "offset" desc) = 1
+      order by origin = 'agent_progress', output_tokens desc, ts desc nulls last, path desc, "offset" desc,
+        file_id desc) = 1
   ) using (rowid)
 )
 select
@@ -111,7 +114,8 @@ select
   coalesce(nullif(web_searches, 0), searches, 0) as web_searches,
   service_tier, speed, inference_geo, effort, coalesce(stop_reason, any_stop_reason) as stop_reason,
   -- Between 2.1.0 and 2.1.96 the streaming placeholder of at most 10 tokens was often never replaced (rule 16).
-  any_stop_reason is null or coalesce(version_number(version) < 2001097 and most_output_tokens <= 10, false)
+  any_stop_reason is null
+    or coalesce(version_number(version) < version_number('2.1.97') and most_output_tokens <= 10, false)
     as output_is_partial,
   n_rows, n_sessions, sums.text_chars, sums.thinking_chars, sums.tool_calls, cost_logged,
   file_id, "offset"
@@ -134,7 +138,7 @@ first_copies as (
   left join starts using (session_id) join paths using (file_id)
   qualify row_number() over (
     partition by tool_use_id, side
-    order by origin = 'agent_progress', started nulls last, is_fork, session_id, path, "offset") = 1
+    order by origin = 'agent_progress', started nulls last, is_fork, session_id, path, "offset", file_id) = 1
 ),
 single as (
   select * from tool_rows_now anti join copied using (tool_use_id, side)
@@ -154,17 +158,17 @@ RANKED_COPIES = """
 -- Copies of one record in several files: the first is kept.
 select candidates.*,
   row_number() over (
-    partition by id order by started nulls last, is_fork, session_id, path, "offset") as copy
+    partition by id order by started nulls last, is_fork, session_id, path, "offset", file_id) as copy
 from candidates left join starts using (session_id) join paths using (file_id)
 """
 
 SESSIONS = """
 with parts as (
   select session_id, min(first_ts) as first_ts, max(last_ts) as last_ts, count(*) as files,
-    arg_min(project, struct_pack(a := coalesce(first_ts, 'infinity'::timestamptz), b := path))
+    arg_min(project, struct_pack(a := coalesce(first_ts, 'infinity'::timestamptz), b := path, c := file_id))
       filter (project is not null) as project,
-    arg_max(title, struct_pack(a := title_order, b := path)) filter (title is not null) as title,
-    arg_min(host, struct_pack(a := coalesce(first_ts, 'infinity'::timestamptz), b := path)) as host,
+    arg_max(title, struct_pack(a := title_order, b := path, c := file_id)) filter (title is not null) as title,
+    arg_min(host, struct_pack(a := coalesce(first_ts, 'infinity'::timestamptz), b := path, c := file_id)) as host,
     min(parent) filter (parent <> session_id) as parent
   from session_parts join paths using (file_id)
   group by session_id

@@ -54,7 +54,7 @@ def read(con: duckdb.DuckDBPyConnection, snapshot: Snapshot, discovery: Discover
 
     A file is read from the last line that the lake has of it on, and whole where that line is no longer there.
     """
-    files = sorted(path for folder in _configurations(discovery) if _is_file(path := f"{folder}{os.sep}{HISTORY_NAME}"))
+    files = sorted(path for folder in configurations(discovery) if _is_file(path := f"{folder}{os.sep}{HISTORY_NAME}"))
     if not files:
         return Known()
     relation = partitions.relation(KNOWN_PROMPTS, snapshot.paths(KNOWN_PROMPTS.name))
@@ -98,7 +98,7 @@ def _written(
     return snapshot.changed(KNOWN_PROMPTS.name, gone, new)
 
 
-def _configurations(discovery: Discovery) -> set[str]:
+def configurations(discovery: Discovery) -> set[str]:
     """The folders in which an agent keeps `projects/`, of a root or below it, and the roots themselves."""
     folders = set(discovery.roots)
     folders.update(os.path.dirname(root) for root in discovery.roots if os.path.basename(root) == "projects")
@@ -161,10 +161,10 @@ def _prompt(line: bytes, host: str, number: int, offset: int) -> _Row | None:
     if isinstance(ms, bool) or not isinstance(ms, int | float) or not 0 <= ms <= _LATEST_MS:
         return None
     ts = _EPOCH + timedelta(milliseconds=int(ms))
-    return ts, _text(record.get("sessionId")), _text(record.get("project")), host, number, offset
+    return ts, text_of(record.get("sessionId")), text_of(record.get("project")), host, number, offset
 
 
-def _text(value: object) -> str | None:
+def text_of(value: object) -> str | None:
     """A string that may be stored: lone surrogates become U+FFFD."""
     return _LONE_SURROGATE.sub("\ufffd", value) if isinstance(value, str) and value else None
 

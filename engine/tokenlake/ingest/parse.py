@@ -46,8 +46,8 @@ class Parser:
         for tables in self.parsed.values():
             tables.clear()
 
-    def add(self, batch: Batch) -> None:
-        """Parses a batch. Its buffer is free to use afterwards."""
+    def add(self, batch: Batch) -> int:
+        """Parses a batch; returns the bytes that are held of it. Its buffer is free to use afterwards."""
         con = self.con
         con.register("heads", batch.heads(claude.HEAD_BYTES))
         as_assistant = con.execute(claude.LOOKS_LIKE_ASSISTANT).fetchnumpy()["as_assistant"]
@@ -76,6 +76,7 @@ class Parser:
             con.unregister(name)
         for name in ("heads", "assistant_lines", "other_lines"):
             con.unregister(name)
+        return sum(int(table.nbytes) for table in self._tables.values())
 
     # Of the batch at hand: the parsed tables, the rows that were doubted, and what was made of their lines.
     _suspects: list[int]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokenlake.ingest.discover import file_id
+from tokenlake.ingest.history import text_of
 from tokenlake.schema import QUOTA_SAMPLES, arrow_schema
 from tokenlake.store import partitions
 from tokenlake.store.catalog import SAMPLES_NAME, Snapshot
@@ -134,14 +135,14 @@ def _sample(line: bytes, host: str, number: int, offset: int) -> list[tuple[Any,
         ts = (ts if ts.tzinfo else ts.replace(tzinfo=UTC)).astimezone(UTC)
     except (RecursionError, OverflowError) as error:
         raise ValueError(str(error)) from None
-    named = record.get("host")
+    named = text_of(record.get("host")) or host
     limits = record.get("rate_limits")
     if limits is None:  # an account without quotas is told of none
         return []
     if not isinstance(limits, Mapping):
         raise ValueError("rate_limits is no object")
     return [
-        (ts, named if isinstance(named, str) and named else host, window, *_use(state), number, offset)
+        (ts, named, text_of(window) or "", *_use(state), number, offset)
         for window, state in limits.items()
         if state is not None
     ]

@@ -119,11 +119,14 @@ class Ingestion:
                         complete = complete or parsed_bytes < self.segment_bytes
                         break
                     parsed_bytes += int(batch.ends[-1])
-                parser.add(batch)
+                held_bytes = parser.add(batch)
                 if self.keep_raw:
                     self._write_records(parser, batch)
+                size = int(batch.ends[-1])
                 batch.release()
                 with lock:
+                    # Of lines that are mostly text to be kept, fewer are merged at once.
+                    parsed_bytes += max(0, 4 * held_bytes - size)
                     tell()
 
         with ThreadPoolExecutor(len(self.parsers), "tokenlake-parser") as pool:

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tokenlake.errors import LakeError
+from tokenlake.errors import LakeError, LakeUnwritableError
 from tokenlake.ingest.commit import STAGING_NAME, clean, commit
 from tokenlake.schema import SCHEMA_VERSION
 from tokenlake.store import catalog, lock, private
@@ -27,6 +27,7 @@ def held(
 
     An older lake is migrated in a commit of its own. Raises LakeError and its kin.
     """
+    catalog.read(root, older=True)  # nothing is touched in a folder that is something else
     try:
         private.make_folder(root)
         if not catalog.exists(root):
@@ -55,7 +56,7 @@ def tidy(root: Path) -> None:
 def staged(con: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> Iterator[Path]:
     """An empty folder for new data files, beside those of `snapshot`; `con` is set up to write them.
 
-    What fails inside leaves the lake as it was. Raises LakeError where the disk does not take what is written.
+    What fails inside leaves the lake as it was. Raises LakeUnwritableError where the disk does not take what is written.
     """
     import duckdb
 
@@ -74,7 +75,7 @@ def staged(con: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> Iterator[Path]
         if not isinstance(error, OSError | duckdb.IOException | duckdb.OutOfMemoryException):
             raise
         # Nothing was published: publishing is the last that can fail.
-        raise LakeError(
+        raise LakeUnwritableError(
             f"{snapshot.root}: cannot be written: {_first_line(error)}; the lake is as it was before"
         ) from error
 

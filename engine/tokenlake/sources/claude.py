@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
+from tokenlake.sources import ccusage, claude_types
+
 AGENT = "claude-code"
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 """A transcript's name ends with one of these; the last two are archives."""
 
-SKIPPED_NAMES = frozenset({"journal.jsonl", "sessions-index.json", "history.jsonl"})
+SKIPPED_NAMES = frozenset({"journal.jsonl", "sessions-index.json", "history.jsonl", "quota-samples.jsonl"})
 SKIPPED_FOLDERS = frozenset({"memory"})
 
 
@@ -74,7 +76,7 @@ _USAGE = {
     "service_tier": "VARCHAR",
     "speed": "VARCHAR",
     "inference_geo": "VARCHAR",
-    "server_tool_use": {"web_search_requests": "VARCHAR"},
+    "server_tool_use": {"web_search_requests": "JSON"},
     "iterations": "JSON",
 }
 _SAID = {
@@ -85,7 +87,8 @@ _SAID = {
     "name": "VARCHAR",
     "input": "JSON",
 }
-_RESULT = {"type": "VARCHAR", "tool_use_id": "VARCHAR", "is_error": "VARCHAR", "content": "VARCHAR"}
+_RESULT = {"type": "VARCHAR", "tool_use_id": "VARCHAR", "is_error": "JSON", "content": "VARCHAR"}
+_BLOCK = {**_SAID, **_RESULT}
 _MESSAGE = {
     "id": "VARCHAR",
     "model": "VARCHAR",
@@ -103,11 +106,11 @@ _ASSISTANT = {
     "gitBranch": "VARCHAR",
     "version": "VARCHAR",
     "entrypoint": "VARCHAR",
-    "isSidechain": "VARCHAR",
+    "isSidechain": "JSON",
     "agentId": "VARCHAR",
     "effort": "VARCHAR",
     "forkedFrom": "JSON",
-    "costUSD": "VARCHAR",
+    "costUSD": "JSON",
     "message": _MESSAGE,
 }
 _OTHER = {
@@ -116,26 +119,15 @@ _OTHER = {
     "timestamp": "VARCHAR",
     "sessionId": "VARCHAR",
     "cwd": "VARCHAR",
-    "isSidechain": "VARCHAR",
+    "isSidechain": "JSON",
     "agentId": "VARCHAR",
     "promptId": "VARCHAR",
     "toolDenialKind": "VARCHAR",
     "subtype": "VARCHAR",
-    "toolUseResult": {"searchCount": "VARCHAR"},
+    "toolUseResult": {"searchCount": "JSON"},
     "attachment": {"type": "VARCHAR"},
     "data": {"type": "VARCHAR"},
     "message": {"content": [_RESULT]},
-}
-_SECOND_LOOK = {
-    "isMeta": "VARCHAR",
-    "isCompactSummary": "VARCHAR",
-    "version": "VARCHAR",
-    "gitBranch": "VARCHAR",
-    "entrypoint": "VARCHAR",
-    "requestId": "VARCHAR",
-    "message": {"content": "JSON"},
-    "attachment": {"prompt": "JSON", "commandMode": "VARCHAR"},
-    "data": {"agentId": "VARCHAR", "message": "JSON"},
 }
 # What an event is described by, besides.
 _DETAILS = {
@@ -157,117 +149,36 @@ _EMBEDDED = {
     "uuid": "VARCHAR",
     "timestamp": "VARCHAR",
     "requestId": "VARCHAR",
-    "message": {**_MESSAGE, "content": [{**_SAID, **_RESULT}]},
+    "message": {**_MESSAGE, "content": [_BLOCK]},
 }
+_TRUTHS = {"isMeta": "JSON", "isCompactSummary": "JSON"}
+_SAID_PLAINLY = {**_TRUTHS, "message": {"content": "VARCHAR"}}
+_SAID_IN_BLOCKS = {**_TRUTHS, "message": {"content": [_BLOCK]}}
+_QUEUED = {"attachment": {"prompt": "VARCHAR", "commandMode": "VARCHAR"}}
+_QUEUED_IN_BLOCKS = {"attachment": {"prompt": [{"type": "VARCHAR", "text": "VARCHAR"}]}}
+_PROGRESS = {
+    "version": "VARCHAR",
+    "gitBranch": "VARCHAR",
+    "entrypoint": "VARCHAR",
+    "data": {"agentId": "VARCHAR", "message": _EMBEDDED},
+}
+
+
+def projected(record: dict[str, Any]) -> dict[str, Any]:
+    """The record with nothing in it but what the lake reads."""
+    mine = (_ASSISTANT,) if record.get("type") == "assistant" else (_OTHER, _QUEUED, _QUEUED_IN_BLOCKS, _PROGRESS)
+    found: dict[str, Any] = claude_types.projected(record, *mine, _SAID_IN_BLOCKS, _DETAILS)
+    return found
+
+
+_USAGE_COUNTS = (
+    *("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"),
+    *("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"),
+)
 
 
 def _structure(shape: Mapping[str, Any] | list[Any]) -> str:
     return "'" + json.dumps(shape) + "'"
-
-
-# --- what is a wrong type (accounting rule 4), exactly: applied to the few lines that Python repairs -------------
-
-_BOOLEAN_FIELDS = ("isSidechain", "isMeta", "isCompactSummary")
-_STRING_FIELDS = tuple(
-    name
-    for name, kind in {**_ASSISTANT, **_OTHER, **_SECOND_LOOK}.items()
-    if kind == "VARCHAR" and name not in {*_BOOLEAN_FIELDS, "costUSD"}
-)
-_COUNT_FIELDS = (
-    "input_tokens",
-    "output_tokens",
-    "cache_creation_input_tokens",
-    "cache_read_input_tokens",
-)
-_INT64_MAX = 2**63 - 1
-
-
-def conform(record: dict[str, Any]) -> int:
-    """Sets every field of an unexpected type to null, in place, and returns how many there were.
-
-    The record keeps its other fields (accounting rule 4). Only fields that the lake reads are looked at.
-    """
-    odd = _clear_wrong(record, _STRING_FIELDS, str)
-    odd += _clear_wrong(record, _BOOLEAN_FIELDS, bool)
-    odd += _clear_wrong(record, ("forkedFrom", "attachment", "data"), dict)
-    if isinstance(record.get("costUSD"), bool):
-        record["costUSD"] = None
-        odd += 1
-    odd += _clear_wrong(record, ("costUSD",), (int, float))
-    if not _is_time(record.get("timestamp")):
-        record["timestamp"] = None
-        odd += 1
-    if record.get("type") in {"assistant", "user"}:
-        odd += _conform_message(record)
-    data = record.get("data")
-    if isinstance(data, dict) and data.get("type") == "agent_progress":
-        odd += _clear_wrong(data, ("agentId",), str) + _clear_wrong(data, ("message",), dict)
-        inner = data.get("message")
-        if isinstance(inner, dict):
-            odd += _clear_wrong(inner, ("type", "uuid", "requestId"), str)
-            if not _is_time(inner.get("timestamp")):
-                inner["timestamp"] = None
-                odd += 1
-            if inner.get("type") in {"assistant", "user"}:
-                odd += _conform_message(inner)
-    return odd
-
-
-_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?\s*(Z|[+-]\d{2}(:?\d{2})?)?")
-
-
-def _is_time(value: object) -> bool:
-    return value is None or (isinstance(value, str) and _TIME.fullmatch(value) is not None)
-
-
-def _clear_wrong(owner: dict[str, Any], names: tuple[str, ...], right: type | tuple[type, ...]) -> int:
-    wrong = [name for name in names if owner.get(name) is not None and not isinstance(owner[name], right)]
-    for name in wrong:
-        owner[name] = None
-    return len(wrong)
-
-
-def _conform_message(record: dict[str, Any]) -> int:
-    odd = _clear_wrong(record, ("message",), dict)
-    message = record.get("message")
-    if not isinstance(message, dict):
-        return odd
-    odd += _clear_wrong(message, ("id", "model", "stop_reason"), str)
-    odd += _clear_wrong(message, ("usage",), dict) + _clear_wrong(message, ("content",), (str, list))
-    usage = message.get("usage")
-    if isinstance(usage, dict):
-        odd += _clear_wrong(usage, ("service_tier", "speed", "inference_geo"), str)
-        odd += _clear_wrong(usage, ("cache_creation", "server_tool_use"), dict)
-        odd += _clear_wrong(usage, ("iterations",), list) + _clear_counts(usage, _COUNT_FIELDS)
-        split, tools = usage.get("cache_creation"), usage.get("server_tool_use")
-        if isinstance(split, dict):
-            odd += _clear_counts(split, ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"))
-        if isinstance(tools, dict):
-            odd += _clear_counts(tools, ("web_search_requests",))
-        # A usage object makes the record a usage row whatever it holds (accounting rule 7).
-        usage["output_tokens"] = usage.get("output_tokens") or 0
-    content = message.get("content")
-    if isinstance(content, list):
-        odd += sum(not isinstance(block, dict) for block in content)
-        message["content"] = blocks = [block for block in content if isinstance(block, dict)]
-        for block in blocks:
-            odd += _clear_wrong(block, ("type", "text", "thinking", "id", "name", "tool_use_id"), str)
-            odd += _clear_wrong(block, ("is_error",), bool)
-    return odd
-
-
-def _clear_counts(owner: dict[str, Any], names: tuple[str, ...]) -> int:
-    """A count is a non-negative 64-bit integer, or a string of one (accounting rule 14)."""
-    odd = 0
-    for name in names:
-        value = owner.get(name)
-        if value is None:
-            continue
-        digits = value if isinstance(value, str) else str(value)
-        if isinstance(value, bool) or not digits.isdecimal() or not digits.isascii() or int(digits) > _INT64_MAX:
-            owner[name] = None
-            odd += 1
-    return odd
 
 
 # --- parsing a batch, as SQL -------------------------------------------------------------------------------------
@@ -275,7 +186,8 @@ def _clear_counts(owner: dict[str, Any], names: tuple[str, ...]) -> int:
 # parsing queries must stay free of short-circuiting expressions (CASE, COALESCE, AND): the optimiser would parse each
 # line again inside every branch.
 
-MACROS = """
+MACROS = (
+    """
 create or replace macro token_count(x) as
   case when regexp_full_match(x, '"?[0-9]{1,19}"?') then try_cast(trim(x, '"') as bigint) end;
 -- Absurd counts are counted as far as the type goes.
@@ -285,12 +197,20 @@ create or replace macro not_a_truth(x) as x is not null and x not in ('true', 'f
 -- Text that JSON did not quote: a number, a truth value, an object or a list where a string belongs. It may hit a
 -- true string too ("12" as a branch name): such lines are only looked at more closely.
 create or replace macro maybe_unquoted(x) as
-  (x >= '-' and x < ':' and not starts_with(x, '/') and try_cast(x as double) is not null)
-  or (x >= '[' and x < '\\') or (x >= '{' and x < '|') or x = 'true' or x = 'false';
--- The same for what is nearly always an identifier of 36 characters, which no number or truth value is.
+  (x >= '-' and x < ':' and not starts_with(x, '/')
+    and regexp_full_match(x, '-?([0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?|(?i:nan|inf(inity)?))'))
+  or (x >= '[' and x < '\\') or (x >= '{' and x < '|') or x = 'true' or x = 'false'
+  or (strlen(x) in (3, 8) and regexp_full_match(x, '(?i)nan|inf(inity)?'));
+-- The same for what is nearly always an identifier of 36 characters with dashes, as no number or truth value is.
 create or replace macro maybe_unquoted_id(x) as
-  strlen(x) <> 36 and (maybe_unquoted(x));
-"""
+  (strlen(x) <> 36 or x >= '[' and x < '\\' or x >= '{' or not contains(x, '-')) and (maybe_unquoted(x));
+create or replace macro not_a_time(logged, ts) as
+  logged is not null and (ts is null or ts < 'FIRST'::timestamptz or ts >= 'LAST'::timestamptz
+    or (logged not like '____-__-__T__:__:__.___Z' and not regexp_full_match(logged, 'PATTERN')));
+""".replace("FIRST", claude_types.FIRST_TIME.isoformat())
+    .replace("LAST", claude_types.LAST_TIME.isoformat())
+    .replace("PATTERN", claude_types.TIME_PATTERN)
+)
 
 HEAD_BYTES = 640
 LOOKS_LIKE_ASSISTANT = """
@@ -311,7 +231,9 @@ _MESSAGE_COLUMNS = """
   {r}.message.usage.speed as speed,
   {r}.message.usage.inference_geo as inference_geo,
   {r}.message.usage.server_tool_use.web_search_requests as web_searches,
+  {r}.message.usage.server_tool_use is not null as has_tool_counts,
   {r}.message.usage.iterations as iterations,
+  {r}.message.usage is not null as has_usage,
   len({r}.message.content) as n_blocks
 """
 
@@ -336,14 +258,17 @@ _RESULT_COLUMNS = """
   -- Added up, not OR: see above.
   starts_with({b}.content, 'The user doesn''t want to')::int
     + starts_with({b}.content, 'Permission to use')::int as refusals,
-  {b}.is_error as is_error
+  {b}.is_error::varchar as is_error
 """
 
-# Anywhere in the line, as ccusage looks for it.
-_NULL_FIELD = '"(id|cwd|model|speed|costUSD|version|sessionId|requestId|isApiErrorMessage|cache_[a-z0-9_]*)":null'
+# Anywhere in the line, as ccusage looks for them.
+_CCUSAGE_COLUMNS = f"""
+  contains(raw, '{ccusage.MARK.decode()}') as has_usage_bytes,
+  regexp_extract(raw, '{ccusage.NULL_PATTERN}', 1) as null_field
+"""
 
 _RECORD_COLUMNS = """
-  "row", file_id, line, "offset", odd, salvaged,
+  "row", file_id, line, "offset", bytes, odd, salvaged,
   r is null as refused,
   r.type as type,
   r.uuid as uuid,
@@ -351,7 +276,7 @@ _RECORD_COLUMNS = """
   try_cast(r.timestamp as timestamptz) as ts,
   r.sessionId as session_id,
   r.cwd as cwd,
-  r.isSidechain as is_sidechain,
+  r.isSidechain::varchar as is_sidechain,
   r.agentId as agent_id
 """
 
@@ -364,11 +289,13 @@ select
   r.entrypoint as entrypoint,
   r.effort as effort,
   r.forkedFrom as forked_from,
-  r.costUSD as cost_logged,
-  contains(raw, '"usage":{{') as has_usage_bytes,
-  regexp_matches(raw, '{_NULL_FIELD}') as has_null_field,
+  r.costUSD::varchar as cost_logged,
+  {_CCUSAGE_COLUMNS},
   {_MESSAGE_COLUMNS.format(r="r")},
-  {_SAID_COLUMNS.format(target=_TARGET, b="r.message.content[1]")}
+  {_SAID_COLUMNS.format(target=_TARGET, b="r.message.content[1]")},
+  -- What tells whether these are of another type.
+  left(r.message.content[1].thinking, 40) as thinking_head,
+  left(r.message.content[1].input, 1) as input_head
 from (select *, try(json_transform(raw, {_structure(_ASSISTANT)})) as r from RELATION)
 """
 
@@ -377,10 +304,12 @@ select
   {_RECORD_COLUMNS},
   r.promptId as prompt_id,
   r.toolDenialKind as denial,
-  r.toolUseResult.searchCount as search_count,
+  r.toolUseResult.searchCount::varchar as search_count,
   r.subtype as subtype,
   r.attachment.type as attachment_type,
+  r.attachment is not null as has_attachment,
   r.data.type as data_type,
+  r.data is not null as has_data,
   len(r.message.content) as n_blocks,
   r.message.content[1].type as block_type,
   r.message.content[1].tool_use_id as tool_use_id,
@@ -404,65 +333,127 @@ def _any(macro: str, *columns: str) -> str:
 
 
 _SUSPECT = f"""
-  refused or (type is null) or (timestamp is not null and ts is null) or not_a_truth(is_sidechain)
+  refused or (type is null) or not_a_time(timestamp, ts) or not_a_truth(is_sidechain)
   or {_any("maybe_unquoted_id", "uuid", "session_id")} or {_any("maybe_unquoted", "cwd", "agent_id")}
+"""
+_ADVISOR_COUNTS = "|".join(sorted(_USAGE_COUNTS))
+_SUSPECT_MESSAGE = f"""
+  {_any("maybe_unquoted", "message_id", "model", "stop_reason", "service_tier", "speed", "inference_geo")}
+  or {_any("not_a_count", "input_tokens", "output_tokens", "cache_write_flat", "cache_read_tokens", "web_searches")}
+  or n_blocks is null or output_tokens is null or (has_tool_counts and web_searches is null)
+  or (cache_split is not null and not regexp_full_match(cache_split,
+      '\\{{"ephemeral_(1h|5m)_input_tokens":[0-9]{{1,18}},"ephemeral_(1h|5m)_input_tokens":[0-9]{{1,18}}\\}}'))
+  or (iterations is not null and not starts_with(iterations, '['))
+  or (contains(iterations, 'advisor_message') and regexp_matches(iterations,
+      '"(({_ADVISOR_COUNTS})":([^0-9]|[0-9]+[.eE]|[0-9]{{19}})|cache_creation":[^{{]|(model|type)":[^"])'))
+"""
+_SUSPECT_BLOCK = f"""
+  {_any("maybe_unquoted", "block_type", "tool_use_id", "name", "thinking_head")}
+  or (input_head <> '{{')
 """
 SUSPECT_ASSISTANTS = f"""
 -- Lines to be repaired by hand: refused by the engine, or with a value that may be of the wrong type.
 select "row", refused from assistants
 where salvaged is null and (
   {_SUSPECT}
-  or {_any("maybe_unquoted", "request_id", "git_branch", "version", "entrypoint", "effort", "message_id", "model")}
-  or {_any("maybe_unquoted", "stop_reason", "service_tier", "speed", "inference_geo", "block_type", "tool_use_id")}
-  or maybe_unquoted(name) or n_blocks is null or output_tokens is null
-  or {_any("not_a_count", "input_tokens", "output_tokens", "cache_write_flat", "cache_read_tokens", "web_searches")}
-  or (cache_split is not null and not regexp_full_match(cache_split,
-      '\\{{"ephemeral_(1h|5m)_input_tokens":[0-9]{{1,18}},"ephemeral_(1h|5m)_input_tokens":[0-9]{{1,18}}\\}}'))
-  or (iterations is not null and not starts_with(iterations, '['))
+  or {_any("maybe_unquoted", "request_id", "git_branch", "version", "entrypoint", "effort")}
+  or {_SUSPECT_MESSAGE}
+  or {_SUSPECT_BLOCK}
   or (n_blocks > 0 and block_type is null)
-  or (cost_logged is not null and (try_cast(cost_logged as double) is null))
-  or (forked_from is not null and not starts_with(forked_from, '{{'))
-  or (strlen(text) < 100 and (maybe_unquoted(text)) and (json_valid(text)))
+  or (cost_logged is not null and (try_cast(cost_logged as decimal(18, 9)) is null or starts_with(cost_logged, '-')
+    or starts_with(cost_logged, '"')))
+  or (forked_from is not null and json_type(forked_from, '$.sessionId') is distinct from 'VARCHAR')
 )
+"""
+SPOKEN_JSON = """
+-- Texts that are JSON by themselves, as models say them at times: strings, nearly all of them.
+select "row" from assistants where salvaged is null and (maybe_unquoted(text)) and (json_valid(text))
+"""
+SUSPECT_SPOKEN = """
+select "row" from spoken where json_type(raw, '$.message.content[0].text') <> 'VARCHAR'
 """
 SUSPECT_OTHERS = f"""
 select "row", refused from others
 where salvaged is null and (
   {_SUSPECT}
   or {_any("maybe_unquoted", "type", "subtype", "denial", "attachment_type", "data_type", "block_type", "tool_use_id")}
-  or maybe_unquoted_id(prompt_id)
+  or maybe_unquoted_id(prompt_id) or not_a_count(search_count) or not_a_truth(is_error)
   or (type = 'user' and n_blocks > 0 and block_type is null)
-  or (type = 'progress' and data_type is null)
-  or not_a_truth(is_error)
+  or (has_attachment and attachment_type is null) or (has_data and data_type is null)
 )
 """
 
-SECOND_LOOK = f"""
-select file_id, "offset", type, r.* exclude (message), r.message.content as content_json,
-  try(json_transform(raw, {_structure(_DETAILS)})) as details
-from (
-  select file_id, "offset", type, raw,
-    try(json_transform(raw, {_structure(_SECOND_LOOK)})) as r
-  from lines join (
-    select file_id, "offset", type from others
-    where type not in ('user', 'file-history-snapshot', 'progress', 'attachment')
-      or (type = 'user' and (block_type is distinct from 'tool_result' or n_blocks > 1))
-      or data_type = 'agent_progress' or attachment_type = 'queued_command'
-    union all
-    select file_id, "offset", type from assistants where n_blocks > 1 or model = '<synthetic>'
-  ) using (file_id, "offset")
+# Of whom a second look finds more: the kind of look, what to parse, and what is kept of it.
+_LOOKS: tuple[tuple[str, Any, str], ...] = (
+    (
+        "others where type = 'user' and n_blocks is null",
+        _SAID_PLAINLY,
+        "r.isMeta::varchar as is_meta, r.isCompactSummary::varchar as is_compact_summary, r.message.content as said",
+    ),
+    (
+        "others where type = 'user' and n_blocks is not null"
+        " and (block_type is distinct from 'tool_result' or n_blocks > 1)",
+        _SAID_IN_BLOCKS,
+        "r.isMeta::varchar as is_meta, r.isCompactSummary::varchar as is_compact_summary, r.message.content as blocks",
+    ),
+    ("assistants where n_blocks > 1", _SAID_IN_BLOCKS, "r.message.content as blocks"),
+    (
+        "others where type = 'attachment' and attachment_type = 'queued_command'",
+        _QUEUED,
+        "r.attachment.prompt as said, r.attachment.commandMode as command_mode,"
+        f" try(json_transform(raw, {_structure(_QUEUED_IN_BLOCKS)})).attachment.prompt as blocks",
+    ),
+    (
+        "others where type = 'progress' and data_type = 'agent_progress'",
+        _PROGRESS,
+        f"r.version as version, r.gitBranch as git_branch, r.entrypoint as entrypoint, r.data as data,"
+        f" {_CCUSAGE_COLUMNS}",
+    ),
+    (
+        "others where type not in ('user', 'file-history-snapshot', 'progress', 'attachment')",
+        _DETAILS,
+        "r as details",
+    ),
+    ("assistants where model = '<synthetic>'", _DETAILS, "r as details"),
 )
+SECOND_LOOK = " union all by name ".join(
+    f"""(
+select file_id, "offset", line, type, salvaged, {kept}
+from (
+  select chosen.*, raw, try(json_transform(raw, {_structure(shape)})) as r
+  from (select "row", file_id, "offset", line, type, salvaged from {chosen}) chosen join lines using ("row")
+))"""
+    for chosen, shape, kept in _LOOKS
+)
+_ODD_BLOCKS = f"""
+  len(list_filter(blocks, lambda b: b is null
+    or {_any("maybe_unquoted", "b.type", "b.tool_use_id", "b.id", "b.name", "left(b.thinking, 40)")}
+    or coalesce(left(b.input, 1) <> '{{', false) or not_a_truth(b.is_error)
+    or (maybe_unquoted(b.text) and json_valid(b.text)))) > 0
 """
-SUSPECT_LOOKS = """
+SUSPECT_LOOKS = f"""
 -- A second look finds more fields, and so more wrong types.
 select lines."row", false as refused
-from second_look join lines using (file_id, "offset")
-where lines.salvaged is null and (
-  maybe_unquoted(version) or maybe_unquoted(gitBranch) or maybe_unquoted(entrypoint)
-  or not_a_truth(isMeta) or not_a_truth(isCompactSummary)
-  or (type = 'user' and json_type(content_json) is distinct from 'VARCHAR'
-    and json_type(content_json) is distinct from 'ARRAY')
-)
+from (
+  select file_id, "offset" from second_look
+  where salvaged is null and (
+    not_a_truth(is_meta) or not_a_truth(is_compact_summary)
+    or {_any("maybe_unquoted", "version", "git_branch", "entrypoint", "command_mode", "data.agentId")}
+    or (type = 'user' and said is null and blocks is null)
+    or (maybe_unquoted(said) and json_valid(said) and blocks is null)
+    or (blocks is not null and {_ODD_BLOCKS})
+    or {_any("maybe_unquoted", "details.customTitle", "details.aiTitle", "details.agentName")}
+  )
+  union
+  select file_id, "offset" from (
+    select file_id, "offset", e.type as type, e.timestamp as timestamp, try_cast(e.timestamp as timestamptz) as ts,
+      e.uuid as uuid, e.requestId as request_id, e.message.content as blocks, {_MESSAGE_COLUMNS.format(r="e")}
+    from (select file_id, "offset", data.message as e from second_look where salvaged is null and data is not null)
+  )
+  where type is null or not_a_time(timestamp, ts) or {_any("maybe_unquoted", "type", "uuid", "request_id")}
+    or (type = 'assistant' and ({_SUSPECT_MESSAGE}))
+    or (type in ('assistant', 'user') and (n_blocks is null or {_ODD_BLOCKS}))
+) odd join lines using (file_id, "offset")
 """
 
 # --- what records mean: the rows that a segment adds to each table -------------------------------------------------
@@ -475,22 +466,18 @@ EMBEDDED = f"""
 select
   o.file_id, o.line, o."offset", o.odd, o.salvaged, e.type as type, e.uuid as uuid,
   coalesce(try_cast(e.timestamp as timestamptz), o.ts) as ts, o.session_id, o.cwd, 'true' as is_sidechain,
-  s.data.agentId as agent_id, e.requestId as request_id, s.gitBranch as git_branch, s.version as version,
-  s.entrypoint as entrypoint, o.search_count, o.denial,
+  s.data.agentId as agent_id, e.requestId as request_id, s.git_branch, s.version,
+  s.entrypoint, o.search_count, o.denial, s.has_usage_bytes, s.null_field, e.timestamp as timestamp,
   {_MESSAGE_COLUMNS.format(r="e")},
   e.message.content as blocks
-from (
-  select file_id, "offset", gitBranch, version, entrypoint, data,
-    try(json_transform(data.message, {_structure(_EMBEDDED)})) as e
-  from second_look where type = 'progress'
-) s join others o using (file_id, "offset")
+from (select *, data.message as e from second_look where data is not null) s join others o using (file_id, "offset")
 """
 
 RECORD_LOG = """
 -- One narrow row a record.
-select file_id, "offset", ts, odd, null::varchar as prompt_id from assistants
+select file_id, "offset", bytes, ts, odd, null::varchar as prompt_id from assistants
 union all
-select file_id, "offset", ts, odd, case when type = 'user' then prompt_id end from others
+select file_id, "offset", bytes, ts, odd, case when type = 'user' then prompt_id end from others
 """
 
 TIMES = """
@@ -520,13 +507,9 @@ from (
 asof join known on asked.file_id = known.file_id and asked."offset" >= known."offset"
 """
 
-_MORE_BLOCKS = f"""
+_MORE_BLOCKS = """
   select file_id, "offset", unnest(blocks) as b, generate_subscripts(blocks, 1) as block
-  from (
-    select file_id, "offset",
-      try(json_transform(content_json, {_structure([{**_SAID, **_RESULT}])})) as blocks
-    from second_look where type in ('user', 'assistant') and json_type(content_json) = 'ARRAY'
-  )
+  from second_look where type in ('user', 'assistant') and blocks is not null
 """
 
 SAID = f"""
@@ -573,6 +556,30 @@ where b.type = 'tool_result'
 
 _KEY = "coalesce(nullif(message_id, ''), nullif(uuid, ''), file_id || ':' || \"offset\")"
 
+# Why ccusage leaves a record out (dedup = ccusage, accounting rule 13); of repaired lines salvage knows it.
+_CCUSAGE_SKIPS = f"""
+      when salvaged = 'checked' then null
+      when salvaged is not null then salvaged
+      when not has_usage_bytes then '{ccusage.NO_MARK}'
+      when null_field <> '' then 'null in ' || null_field
+      when input_tokens is null then 'no input_tokens'
+      when output_tokens is null then 'no output_tokens'
+      when starts_with(input_tokens, '"') or starts_with(output_tokens, '"') or starts_with(cache_write_flat, '"')
+        or starts_with(cache_read_tokens, '"') then 'count written as text'
+      when not regexp_full_match(
+        concat_ws('', input_tokens, output_tokens, cache_write_flat, cache_read_tokens), '[0-9]+'
+      ) then 'count is no whole number'
+      when timestamp is null then 'no timestamp'
+      when not regexp_full_match(timestamp, '{ccusage.TIME_PATTERN}')
+        then case when regexp_full_match(timestamp, '{ccusage.ZONED_PATTERN}') then 'timestamp in another form'
+          else 'timestamp without zone' end
+      when session_id = '' then 'empty sessionId'
+      when request_id = '' then 'empty requestId'
+      when message_id = '' then 'empty id'
+      when model = '' then 'empty model'
+      when speed not in ('standard', 'fast') then 'speed is neither standard nor fast'
+"""
+
 USAGE_ROWS = f"""
 with content as (
   -- Records of one block, nearly all, have it beside them.
@@ -587,35 +594,29 @@ with content as (
 ),
 logged as (
   select *, 'assistant' as origin,
-    -- Why ccusage 20.0.24 leaves a record out (dedup = ccusage, accounting rule 13).
     case
-      when salvaged <> 'checked' then salvaged
-      when not has_usage_bytes then 'usage not written as "usage":{{'
-      when has_null_field then 'null field'
-      when starts_with(input_tokens, '"') or starts_with(output_tokens, '"') or starts_with(cache_write_flat, '"')
-        or starts_with(cache_read_tokens, '"') then 'count written as text'
-      when not regexp_full_match(coalesce(version, '0.0.0'), '[0-9]+[.][0-9]+[.][0-9]+.*') then 'version'
-      when timestamp is null then 'no time'
-      when not regexp_matches(timestamp, '(Z|[+-][0-9]{{2}}:?[0-9]{{2}})$') then 'time without zone'
+{_CCUSAGE_SKIPS}
+      when not regexp_full_match(version, '{ccusage.VERSION_PATTERN}') then 'version is not semver'
     end as ccusage_skips
   from assistants where type = 'assistant'
   union all by name
   select * exclude (blocks), 'agent_progress' as origin,
-    case when salvaged <> 'checked' then salvaged end as ccusage_skips
+    case
+{_CCUSAGE_SKIPS}
+    end as ccusage_skips
   from embedded where type = 'assistant'
 ),
 usage as (
   select logged.* exclude (thinking_chars),
     {_KEY} as key,
     coalesce(token_count(cache_write_flat), 0) as flat,
-    coalesce(token_count(regexp_extract(cache_split, '"ephemeral_5m_input_tokens":"?([0-9]+)', 1)), 0) as split_5m,
-    coalesce(token_count(regexp_extract(cache_split, '"ephemeral_1h_input_tokens":"?([0-9]+)', 1)), 0) as split_1h,
+    coalesce(token_count(json_extract_string(cache_split, '$.ephemeral_5m_input_tokens')), 0) as split_5m,
+    coalesce(token_count(json_extract_string(cache_split, '$.ephemeral_1h_input_tokens')), 0) as split_1h,
     coalesce(content.text_chars, case when block_type = 'text' then length(text) end, 0) as text_chars,
     coalesce(content.thinking_chars, logged.thinking_chars, 0) as thinking_chars,
     coalesce(content.tool_calls, (block_type = 'tool_use')::bigint, 0) as tool_calls
   from logged left join content using (file_id, "offset")
-  where input_tokens is not null or output_tokens is not null or cache_read_tokens is not null
-    or cache_write_flat is not null or cache_split is not null
+  where has_usage
 ),
 rows as (
   select
@@ -737,26 +738,17 @@ _KIND = "\n".join(
 )
 
 PROMPTS = f"""
-with said_by_user as (
-  -- The text of a user record: a string, or its text blocks.
-  select file_id, "offset", 'typed' as plain_kind,
-    case json_type(content_json)
-      when 'VARCHAR' then json_extract_string(content_json, '$')
-      else array_to_string(list_filter(
-        json_extract_string(content_json, '$[*].text'), lambda x: x is not null), chr(10))
-    end as text
-  from second_look
-  where type = 'user' and coalesce(isMeta, 'false') = 'false' and coalesce(isCompactSummary, 'false') = 'false'
-    and not contains(coalesce(json_extract_string(content_json, '$[*].type')::varchar, ''), 'tool_result')
-  union all
+with said_by_user as materialized (
+  -- The text of a user record: a string, or its text blocks. Made once: it may be large.
   select file_id, "offset",
-    case when attachment.commandMode = 'task-notification' then 'task-notification' else 'queued' end,
-    case json_type(attachment.prompt)
-      when 'VARCHAR' then json_extract_string(attachment.prompt, '$')
-      else array_to_string(list_filter(
-        json_extract_string(attachment.prompt, '$[*].text'), lambda x: x is not null), chr(10))
-    end
-  from second_look where type = 'attachment'
+    case when type = 'user' then 'typed' when command_mode = 'task-notification' then 'task-notification'
+      else 'queued' end as plain_kind,
+    case when blocks is null then said
+      else array_to_string([b.text for b in blocks if b.text is not null], chr(10)) end as text
+  from second_look
+  where type in ('user', 'attachment')
+    and coalesce(is_meta, 'false') = 'false' and coalesce(is_compact_summary, 'false') = 'false'
+    and not coalesce(list_contains([b.type for b in blocks], 'tool_result'), false)
 ),
 acts as (
   select others.*, text,
@@ -778,15 +770,23 @@ where kind is not null
 _DETAIL_FIELDS = [name for name in _DETAILS if name not in {"content", "lastPrompt"}]
 
 EVENTS = f"""
-with described as (
+with parts as materialized (
   select file_id, "offset",
-    nullif(json_merge_patch('{{}}', to_json({{
-      {", ".join(f"'{name}': details.{name}" for name in _DETAIL_FIELDS)},
-      'content': case when getvariable('keep_text') then details.content end,
-      'lastPrompt': case when getvariable('keep_text') then details.lastPrompt end
-    }}))::varchar, '{{}}') as detail,
+    json_merge_patch('{{}}', to_json({{
+      {", ".join(f"'{name}': details.{name}" for name in _DETAIL_FIELDS)}
+    }}))::varchar as short,
+    -- These may be long: put behind the others without parsing them once more.
+    case when getvariable('keep_text') then concat_ws(',',
+      '"content":' || to_json(details.content)::varchar, '"lastPrompt":' || to_json(details.lastPrompt)::varchar)
+      else '' end as long,
     details.isApiErrorMessage = 'true' or details.error is not null as is_error
-  from second_look where type not in ('user', 'progress', 'attachment')
+  from second_look where details is not null
+),
+described as (
+  select file_id, "offset", is_error,
+    case when long = '' then nullif(short, '{{}}') when short = '{{}}' then '{{' || long || '}}'
+      else short[:-2] || ',' || long || '}}' end as detail
+  from parts
 ),
 happenings as (
   -- Of progress and attachments only the kind is kept: they repeat what other records say.
@@ -816,7 +816,8 @@ with titled as (
   select file_id, "offset", coalesce(details.customTitle, details.aiTitle, details.agentName) as title,
     case when details.customTitle is not null then 3 when details.aiTitle is not null then 2 else 1 end
       * (1::bigint << 48) + "offset" as title_order
-  from second_look where coalesce(details.customTitle, details.aiTitle, details.agentName) is not null
+  from second_look
+  where type <> 'assistant' and coalesce(details.customTitle, details.aiTitle, details.agentName) is not null
 ),
 stamped as (
   select session_id, file_id, "offset", ts, cwd, json_extract_string(forked_from, '$.sessionId') as parent

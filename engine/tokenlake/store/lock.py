@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tokenlake.errors import LakeError, LakeLockedError
+from tokenlake.errors import LakeLockedError, LakeUnwritableError
 from tokenlake.store import private
 
 LOCK_NAME = ".lock"
@@ -19,7 +19,7 @@ _HOLDER_NAME = ".lock.holder"
 def writer(root: Path, wait_s: float = 60.0, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
     """Holds the lake's only writer's lock; waits up to `wait_s` seconds for another process to let go of it.
 
-    `waiting` is told once who holds the lock. Raises LakeLockedError when the wait is over, LakeError where the
+    `waiting` is told once who holds the lock. Raises LakeLockedError when the wait is over, LakeUnwritableError where the
     lake's folder cannot be written.
     """
     from filelock import FileLock, Timeout
@@ -37,7 +37,7 @@ def writer(root: Path, wait_s: float = 60.0, waiting: Callable[[str], None] | No
             f"the lake {root} is still being written by {_holder(root)} after {wait_s:.0f} s; try again later"
         ) from None
     except OSError as error:
-        raise LakeError(f"{root}: cannot be written: {error.strerror or error}; name another --lake") from None
+        raise LakeUnwritableError(f"{root}: cannot be written: {error.strerror or error}; name another --lake") from None
     try:
         # Who holds it is only told.
         with suppress(OSError), open(root / _HOLDER_NAME, "w", encoding="utf-8", opener=private.opener) as holder:

@@ -1,0 +1,41 @@
+"""The rules by which totals differ, in words."""
+
+from __future__ import annotations
+
+MEANINGS: dict[str, str] = {
+    "left out": "ccusage passes over the line, for this reason",
+    "not seen: departed": "the transcript is gone: only the lake still has it",
+    "not seen: archive": "ccusage opens no compressed transcripts",
+    "not seen: another machine's": "ccusage reads the transcripts of one machine",
+    "not seen: outside of projects/": "ccusage reads what lies below projects/ only",
+    "not seen: changed since it was ingested": "the row is no more in the transcript as it is now",
+    "not held: changed since it was ingested": "the row was written after the lake read the transcript",
+    "not held: not ingested yet": "the transcript is newer than the lake's last ingest",
+    "not held: no transcript by its name": "ccusage counts files that are no transcripts: memory, journals",
+    "not held: another format": "the lake refuses the file, ccusage counts it",
+    "not held: no usage row": "ccusage counts usage in records of any type",
+    "one request there": "rows that are several requests to the lake are one to ccusage",
+    "row kept: the largest": "ccusage keeps the row with most tokens in all, the lake that with most output",
+    "row kept: main thread before subagent": "ccusage prefers the main thread's copy, whatever it holds",
+    "row kept: agent_progress": "the row of a progress record is the larger; to the lake it is a fallback only",
+    "twice: no requestId": "without a requestId rows are one only if session, id and time agree",
+    "twice: another requestId": "a message under another requestId is another request to ccusage",
+    "twice: no message id": "rows without a message id are never one to ccusage",
+    "twice: agent_progress": "a progress record counts beside the row of the subagent's transcript",
+    "twice": "the row stands for a request that is counted already",
+    "another day": "the lake counts a request on the day of its first row, ccusage on that of the row it keeps",
+    "count of 64 bits": "the lake takes a count beyond 63 bits for none",
+    "split of cache writes": "a split replaces the flat count, also where its parts are less",
+    "synthetic": "rows of no model count in ccusage's totals",
+    "web searches": "ccusage has no price for them",
+    "batch tier": "half the price here, the whole there",
+    "US inference": "a factor here, none there",
+    "fast mode": "another factor, or none",
+    "long context": "the band of the whole request here, tokens of a kind above 200,000 there",
+    "price of": "the two price tables differ",
+    "unpriced here": "the lake has no price for the model, ccusage has",
+    "unpriced there": "ccusage has no price for the model, the lake has",
+    "cost as logged": "ccusage takes any costUSD, the lake one that can be",
+    "unexplained": "no rule leads there",
+}
+"""What each rule means, by the beginning of its name: the longest that fits counts."""
