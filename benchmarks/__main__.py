@@ -16,6 +16,7 @@ from benchmarks.queries import ONE_PERSON_REQUESTS, as_json, cases_at, run_queri
 from benchmarks.report import RESULTS, markdown, save, save_content
 from benchmarks.rounds import Outcome
 from benchmarks.scenarios import cold, startup, warm
+from benchmarks.sizes import extremes, measure_extremes
 from tokenlake.synth.options import bytes_from_text
 
 DEFAULT_BYTES = (100_000_000, 1_000_000_000, 10_000_000_000)
@@ -85,6 +86,11 @@ def _startup(options: argparse.Namespace) -> int:
     return _finish("startup", startup(options.runs), None, options.results)
 
 
+def _sizes(options: argparse.Namespace) -> int:
+    """Trees of extreme sizes."""
+    return _finish("sizes", measure_extremes(extremes(), options.runs), None, options.results)
+
+
 def _charts(options: argparse.Namespace) -> int:
     """Draw the kept results, where the library for it is installed."""
     try:
@@ -138,6 +144,7 @@ SCENARIOS: dict[str, Callable[[argparse.Namespace], int]] = {
     "cold": _cold,
     "warm": _warm,
     "startup": _startup,
+    "sizes": _sizes,
     "charts": _charts,
     "queries": _queries,
     "corpus": _corpus,

@@ -10,7 +10,6 @@ from benchmarks.answers import Answer, mismatches
 from benchmarks.contenders import Contender, Run
 from benchmarks.measure import FailedRunError, Measurement, measure, median_of
 
-
 _FAILED = "failed: "
 
 

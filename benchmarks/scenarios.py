@@ -7,9 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
-from uuid import uuid4
 
 from benchmarks.answers import Answer
 from benchmarks.contenders import (
@@ -23,14 +21,10 @@ from benchmarks.contenders import (
     tokenlake_report,
 )
 from benchmarks.corpus import Corpus
+from benchmarks.lines import answer_of, request_line
 from benchmarks.rounds import Outcome, run_rounds
-from tokenlake.synth.truth import Counts
 
 _SAMPLES = Path(__file__).parent.parent / "data-samples" / "logs"
-# input, output, write 5m, write 1h, read: the request that is appended
-_APPENDED_TOKENS = (3, 400, 900, 0, 42_000)
-# 3 x 3 + 400 x 15 + 900 x 3.75 + 42,000 x 0.3 dollars a million
-_APPENDED_DOLLARS = Fraction("0.021984")
 
 
 def cold(corpus: Corpus, runs: int) -> list[Outcome]:
@@ -93,38 +87,13 @@ class Growth:
 
     def append_request(self) -> None:
         """Append one request of one row, with ids of its own."""
-        template = (
-            '{"parentUuid":null,"isSidechain":false,"userType":"external","cwd":"/home/dev","sessionId":"%s",'
-            '"version":"2.1.101","gitBranch":"","message":{"model":"claude-sonnet-4-5-20250929","id":"%s",'
-            '"type":"message","role":"assistant","content":[{"type":"text","text":"Done."}],'
-            '"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":%d,'
-            '"cache_creation_input_tokens":%d,"cache_read_input_tokens":%d,"cache_creation":'
-            '{"ephemeral_5m_input_tokens":%d,"ephemeral_1h_input_tokens":%d},"output_tokens":%d,'
-            '"service_tier":"standard"}},"requestId":"req_%s","type":"assistant","uuid":"%s",'
-            '"timestamp":"2026-08-31T23:00:00.%03dZ"}\n'
-        )
-        unique = uuid4().hex
-        sent, answered, write_5m, write_1h, read = _APPENDED_TOKENS
-        usage = (sent, write_5m + write_1h, read, write_5m, write_1h, answered)
         self.appended += 1
-        line = template % (self.path.stem, f"msg_{unique}", *usage, unique, uuid4(), self.appended % 1000)
         with self.path.open("ab") as file:
-            file.write(line.encode())
+            file.write(request_line(self.path.stem, self.appended))
 
     def answer(self) -> Answer:
         """Give the totals of the tree as it is now."""
-        start = self.start.counts
-        sent, answered, write_5m, write_1h, read = (self.appended * tokens for tokens in _APPENDED_TOKENS)
-        counts = Counts(
-            start.requests + self.appended,
-            start.input_tokens + sent,
-            start.output_tokens + answered,
-            start.cache_write_5m_tokens + write_5m,
-            start.cache_write_1h_tokens + write_1h,
-            start.cache_read_tokens + read,
-        )
-        dollars = self.start.dollars
-        return Answer(counts, None if dollars is None else dollars + self.appended * _APPENDED_DOLLARS)
+        return answer_of(self.appended, self.start)
 
 
 @contextmanager

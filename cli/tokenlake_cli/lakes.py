@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 def for_report(path: Path | None, roots: Sequence[Path], refresh: bool) -> Snapshot:
     """The lake's newest snapshot, refreshed first unless told not to.
 
-    A report over a lake that exists needs no transcripts of its own: without the default folders, while
-    another process writes, or where it cannot be written, it answers from the lake as it is. Raises LakeError where there is no lake to
-    read.
+    A report over a lake that exists needs no transcripts of its own: without the default folders, while another
+    process writes, or where it cannot be written, it answers from the lake as it is. Raises LakeError where there
+    is no lake to read.
     """
     from tokenlake.lake import Lake
 

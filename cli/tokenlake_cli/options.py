@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tokenlake.errors import UsageError
 from tokenlake.query.filters import FORMS, NAMES
 from tokenlake.query.views import COST_MODES, DEDUP, reached
 from tokenlake_cli import messages
@@ -84,7 +85,7 @@ def report_options(reads_costs: bool = True) -> list[click.Parameter]:
             help="Form of the result [default: by the ending of --output, else table].",
         ),
         click.Option(["--output"], type=FOLDER, metavar="FILE", help="Write the result to this file."),
-        click.Option(["--limit"], type=click.IntRange(min=0), metavar="N", help="Only the first N rows."),
+        click.Option(["--limit"], type=click.IntRange(0, 2**62), metavar="N", help="Only the first N rows."),
         lake_option(),
         root_option(),
         click.Option(
@@ -137,7 +138,18 @@ def report(values: Mapping[str, Any]) -> Report:
     output = Output(own.pop("format_") or form_of(file), file, own.pop("limit"))
     output.check()
     lake, roots, refresh = own.pop("lake"), own.pop("roots"), own.pop("refresh")
+    if file is not None:
+        keep_out_of_lake(file, lake)
     return Report({name: value for name, value in own.items() if value is not None}, output, lake, roots, refresh)
+
+
+def keep_out_of_lake(file: Path, lake: Path | None) -> None:
+    """Raises UsageError for an output that would lie among the lake's own files."""
+    from tokenlake.lake import Lake
+
+    folder = Lake(lake).path.resolve()
+    if file.resolve().is_relative_to(folder):
+        raise UsageError(f"--output {file}: is in the folder of the lake, {folder}: name another place")
 
 
 def form_of(file: Path | None) -> str:

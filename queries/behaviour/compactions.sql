@@ -10,7 +10,7 @@
 -- Two compactions without a request between them share the requests before and after. Versions before 2.0.65 wrote no
 -- record of a compaction, so theirs are not listed.
 --
--- $window integer = 20 {1..}: requests looked at before and after
+-- $window integer = 20 {1..1000000000000}: requests looked at before and after
 -- example: tokenlake behaviour compactions --since 30d
 
 with compactions as (

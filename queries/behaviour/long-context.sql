@@ -7,7 +7,7 @@
 --
 -- $by text = 'version' {none|version|day|model|project|session}: what a row of the result stands for
 -- $by_version boolean = false: a row for each version in it
--- $above integer = 200000 {0..}: tokens of context beyond which a request is long
+-- $above integer = 200000 {0..1000000000000}: tokens of context beyond which a request is long
 -- example: tokenlake behaviour long-context --by day --by-version --since 30d
 -- example: tokenlake behaviour long-context --above 100000
 

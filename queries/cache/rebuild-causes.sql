@@ -10,7 +10,7 @@
 --
 -- $by text = 'day' {none|day|week|month}: what the rows are for
 -- $week_start text = 'monday' {monday|sunday}: first day of a week
--- $min_tokens integer = 10000 {0..}: a rebuild is more rebuilt tokens than this
+-- $min_tokens integer = 10000 {0..1000000000000}: a rebuild is more rebuilt tokens than this
 -- $min_share number = 0.05 {0..1}: and more than this share of the context before it
 -- example: tokenlake cache rebuild-causes --by month
 

@@ -12,7 +12,7 @@
 -- cost_extra       the difference
 --
 -- $cause text = 'any' {any|cold-start|compaction|model-switch|expired|prefix-change}: only rebuilds of this cause
--- $min_tokens integer = 10000 {0..}: a rebuild is more rebuilt tokens than this
+-- $min_tokens integer = 10000 {0..1000000000000}: a rebuild is more rebuilt tokens than this
 -- $min_share number = 0.05 {0..1}: and more than this share of the context before it
 -- example: tokenlake cache rebuilds --cause expired --since 7d
 with rebuilds as (

@@ -13,9 +13,9 @@
 -- cost_all_read        dollars if every request had read it
 -- unpriced_requests    requests under models without a price, which no dollars of the row hold
 --
--- $tokens integer = null {1..}: price a prefix of this many tokens as well
+-- $tokens integer = null {1..1000000000000}: price a prefix of this many tokens as well
 -- $by text = 'none' {none|project|version}: estimate and price apart for each
--- $min_tokens integer = 10000 {0..}: F2: a rebuild is more rebuilt tokens than this
+-- $min_tokens integer = 10000 {0..1000000000000}: F2: a rebuild is more rebuilt tokens than this
 -- $min_share number = 0.05 {0..1}: F2: and more than this share of the context before it
 -- example: tokenlake cache static-prefix --tokens 15000
 with placed_requests as (

@@ -10,7 +10,7 @@
 -- passes or not.
 --
 -- $thread text = 'all' {all|main|subagent|advisor}: which chains
--- $min_requests integer = 1 {1..}: leave out chains with fewer requests
+-- $min_requests integer = 1 {1..1000000000000}: leave out chains with fewer requests
 -- example: tokenlake context growth --thread main --min-requests 10
 
 with chosen_requests as (

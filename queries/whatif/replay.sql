@@ -29,12 +29,12 @@
 -- prefix_tokens, head_tokens    S and H
 --
 -- $ttl number = null {0..}: minutes of pause after which fresh-at-gaps starts anew; default: the logged 5 or 60
--- $cap integer = 100000 {1..}: tokens of context in context-cap
--- $requests integer = 50 {1..}: requests of a session in split-requests
+-- $cap integer = 100000 {1..1000000000000}: tokens of context in context-cap
+-- $requests integer = 50 {1..1000000000000}: requests of a session in split-requests
 -- $hours number = 5 {0.01..87600}: hours of a session in split-hours
--- $prefix_tokens integer = null {0..}: S; default: the median context of the first requests of sessions
--- $head_tokens integer = null {0..}: H; default: the median of what requests 2 to 5 of a session write together
--- $kept_tokens integer = 0 {0..}: first tokens of a context that other sessions keep cached: read in any case
+-- $prefix_tokens integer = null {0..1000000000000}: S; default: the median context of the first requests of sessions
+-- $head_tokens integer = null {0..1000000000000}: H; default: the median of what requests 2 to 5 of a session write together
+-- $kept_tokens integer = 0 {0..1000000000000}: first tokens of a context that other sessions keep cached: read in any case
 -- example: tokenlake whatif replay --cap 80000 --requests 30 --since 30d
 -- example: tokenlake whatif replay --ttl 30 --hours 2 --kept-tokens 11000
 

@@ -221,3 +221,30 @@ def test_a_program_that_failed_says_so_by_its_exit_status(tmp_path: Path) -> Non
     assert is_one_line(missing, 3, str(tmp_path / "gone"))
     wrong = program("-", "ingest", "--roots", str(tmp_path))
     assert is_one_line(wrong, 2, "--roots")
+
+
+@pytest.mark.parametrize("refused", [".lock", ".staging"])
+def test_a_report_on_a_lake_that_cannot_be_written_is_of_the_last_commit(
+    run: Run, logs: Path, lake: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    """Neither its lock can be taken, nor, where the lock is there, can a data file be made."""
+    root, query = tmp_path / "lake", "select count(*)::int as n from requests"
+    report = ("sql", query, "--format", "json", "--root", str(logs), *lake)
+    assert run("ingest", "--root", str(logs), *lake).code == 0
+    (logs / "-p" / "more.jsonl").write_bytes(jsonl(assistant("msg_more", usage(7), "09:02")))
+    opened, made = os.open, os.mkdir
+
+    def refuse(path: Any) -> None:
+        if Path(os.fsdecode(path)).name == refused:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "open", lambda path, *rest, **more: (refuse(path), opened(path, *rest, **more))[1])
+    monkeypatch.setattr(os, "mkdir", lambda path, *rest, **more: (refuse(path), made(path, *rest, **more))[1])
+    ran = run(*report)
+    assert (ran.code, json.loads(ran.out)) == (0, [{"n": 1}])
+    assert f"{root}: cannot be written: Permission denied; " in ran.err
+    assert ran.err.endswith("; this report is of the last commit\n")
+    assert is_one_line(run("ingest", "--root", str(logs), *lake), 4, str(root), "cannot be written")
+    none = ("--lake", str(tmp_path / "none"))
+    assert is_one_line(run(*report[:-2], *none), 4, str(tmp_path / "none"), "cannot be written")
+    monkeypatch.undo()

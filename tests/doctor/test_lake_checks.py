@@ -11,9 +11,11 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from accounting.transcripts import assistant, jsonl
 from doctor.conftest import a_file, column_set, publish, rewrite, wrong
 
 from tokenlake.doctor.findings import Finding, Status
+from tokenlake.errors import LakeError
 from tokenlake.lake import Lake
 from tokenlake.store import catalog, lock
 
@@ -23,7 +25,7 @@ Find = Callable[..., dict[str, Finding]]
 def test_a_whole_lake_has_nothing_wrong(root: Path, found: Find) -> None:
     findings = found(root)
     assert wrong(findings) == set()
-    assert len(findings) == 25
+    assert len(findings) == 27
     assert findings["unique keys"].found == "every key names one row, in 7 tables"
     assert findings["lake"].found == f"{root}: commit 3, schema version 2"
 
@@ -47,6 +49,21 @@ def test_a_truncated_data_file(root: Path, found: Find, quick: bool) -> None:
     finding = found(root, quick=quick)["checksums"]
     assert finding.status is Status.PROBLEM
     assert f"{file.relative_to(root)}: {size - 100:,} bytes instead of {size:,}" in finding.found
+
+
+@pytest.mark.parametrize(("table", "helps"), [("requests", True), ("files", False), ("records", False)])
+def test_a_rebuild_is_advised_where_it_helps(logs: Path, ingest: Any, found: Find, table: str, helps: bool) -> None:
+    lake = ingest({"p/s.jsonl": jsonl(assistant("m1"))}, keep_raw=True)
+    a_file(lake.path, table).write_bytes(b"PAR1")
+    remedy = found(lake.path, logs)["checksums"].remedy
+    assert ("tokenlake rebuild" in remedy) == helps
+    assert "tokenlake ingest --lake NEW" in remedy
+    if helps:
+        lake.rebuild()
+        assert wrong(found(lake.path, logs)) == set()
+    else:
+        with pytest.raises(LakeError):
+            lake.rebuild()
 
 
 def test_a_flipped_bit_anywhere(root: Path, found: Find, monkeypatch: pytest.MonkeyPatch) -> None:

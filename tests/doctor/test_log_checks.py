@@ -15,6 +15,7 @@ from accounting.transcripts import agent_progress, assistant, jsonl, usage, user
 from doctor.conftest import HOST, a_file, as_line, rewrite, wrong
 
 from tokenlake.doctor import known, novelties, retention
+from tokenlake.doctor.examination import examine
 from tokenlake.doctor.findings import Finding, Status
 from tokenlake.lake import Lake
 
@@ -180,11 +181,39 @@ def test_a_remembered_folder_that_is_gone(root: Path, found: Find, tmp_path: Pat
     settings = catalog.read(root).settings
     folders = (*settings.roots[HOST], str(tmp_path / "unplugged"))
     publish(root, settings=type(settings)(roots={HOST: folders}))
-    from tokenlake.doctor.examination import examine
-
     finding = next(f for f in examine(root, host=HOST) if f.check == "log folders")
     assert finding.status is Status.WARNING
     assert f"{tmp_path / 'unplugged'}: no longer there" in finding.found
+
+
+def test_what_has_changed_since_the_last_ingest(logs: Path, ingest: Any, found: Find) -> None:
+    names = ("gone", "grown", "rewritten", "same")
+    lake = ingest({f"p/{name}.jsonl": jsonl(assistant(name)) for name in names})
+    finding = found(lake.path, logs)["ledger"]
+    assert (finding.status, finding.found) == (Status.OK, "4 transcripts as last read")
+    project = logs / "projects" / "p"
+    (project / "gone.jsonl").unlink()
+    with (project / "grown.jsonl").open("ab") as file:
+        file.write(jsonl(assistant("more")))
+    (project / "rewritten.jsonl").write_bytes(jsonl(assistant("other"), assistant("another")))
+    (project / "new.jsonl").write_bytes(jsonl(assistant("new")))
+    finding = found(lake.path, logs)["ledger"]
+    assert finding.status is Status.WARNING
+    assert finding.found == (
+        f"1 new: {project}/new.jsonl; 1 grown: {project}/grown.jsonl; "
+        f"1 rewritten: {project}/rewritten.jsonl; 1 gone and not marked so: {project}/gone.jsonl"
+    )
+    assert finding.remedy.endswith(": tokenlake ingest")
+    lake.refresh([logs], host=HOST)
+    finding = found(lake.path, logs)["ledger"]
+    assert (finding.status, finding.found) == (Status.OK, "4 transcripts as last read")
+
+
+def test_without_a_ledger_nothing_is_said_of_changes(root: Path, found: Find) -> None:
+    a_file(root, "files").write_bytes(b"PAR1")
+    findings = found(root)
+    assert findings["checksums"].status is Status.PROBLEM
+    assert "ledger" not in findings
 
 
 def test_models_without_a_price(logs: Path, ingest: Any, found: Find) -> None:
@@ -306,7 +335,24 @@ def test_settings_that_are_no_file_are_not_opened(tmp_path: Path) -> None:
     assert "is no file of settings" in source
 
 
-def test_a_folder_that_is_not_the_agents_is_not_cleaned_up(whole: Path, root: Path, found: Find) -> None:
-    assert "retention" not in found(root)
-    assert wrong(found(root)) == set()
+def test_every_folder_that_is_looked_into_is_cleaned_up(
+    config: Path, tmp_path: Path, found: Find, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that the lake remembers, and one that is named, though neither is the agent's default."""
+    monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path / "elsewhere"))
+    lake = kept(config, tmp_path)
+    with (config / "projects" / "p" / "29.jsonl").open("ab") as file:
+        file.write(jsonl(assistant("more")))
+    aged(config / "projects" / "p" / "29.jsonl", 29)
+    remembered = next(f for f in examine(lake.path, host=HOST, now=NOW) if f.check == "retention")
+    assert remembered.status is Status.WARNING
+    assert remembered.found.startswith(f"{config}: transcripts go 30 days after")
+    for root in (config, config / "projects"):
+        assert found(lake.path, root, now=NOW)["retention"] == remembered
+
+
+def test_a_folder_that_is_not_an_agents_is_not_cleaned_up(whole: Path, root: Path, found: Find) -> None:
+    findings = found(root, whole / "logs" / "projects" / "p")
+    assert "retention" not in findings
+    assert wrong(findings) == set()
     assert json.loads((root / "tokenlake.json").read_text())["commit"] == 3

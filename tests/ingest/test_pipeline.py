@@ -82,7 +82,7 @@ def test_the_summary_counts_what_was_done(tmp_path: Path) -> None:
 
 def test_progress_goes_from_nothing_to_everything(ingest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segment, "BATCH_BYTES", 1 << 20)
-    data = {f"-p/{n}.jsonl": jsonl(user("x" * 900_000, uuid=str(n))) for n in range(4)}
+    data = {f"-p/{n}.jsonl": jsonl(user("x" * 900_000, uuid=str(n))) for n in range(16)}
     told: list[tuple[int, int]] = []
     ingest(data, progress=lambda done, total: told.append((done, total)))
     total = sum(map(len, data.values()))
@@ -90,7 +90,7 @@ def test_progress_goes_from_nothing_to_everything(ingest, monkeypatch: pytest.Mo
     done = [bytes_done for bytes_done, _ in told]
     assert done == sorted(done)
     assert (done[0], done[-1]) == (0, total)
-    # Several batches: not only the beginning and the end are shown.
+    # More batches than are read ahead: not only the beginning and the end are shown.
     assert len(set(done)) > 2
 
 

@@ -153,3 +153,13 @@ def test_two_copies_of_a_sample_are_one(root: Path, lake: Lake, tmp_path: Path) 
     commit = lake.snapshot().commit
     lake.refresh([other, root], host="h")
     assert ([row[3] for row in held(lake)], lake.snapshot().commit) == ([3, 4], commit)
+
+
+def test_lone_surrogates_are_replaced(root: Path, lake: Lake) -> None:
+    state = {"used_percentage": 3, "resets_at": RESET}
+    record = {"timestamp": "2026-03-02T10:00:00Z", "host": "a\ud800", "rate_limits": {"w\udfff": state}}
+    (root / SAMPLES_NAME).write_text(json.dumps(record) + "\n")
+    for _ in range(2):
+        lake.refresh([root], host="h")
+        assert held(lake) == [("02 10:00", "a\ufffd", "w\ufffd", 3)]
+    assert lake.snapshot().commit == 1

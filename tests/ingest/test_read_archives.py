@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from ingest.lines import lines_of, write
 
+from tokenlake.ingest.archive import PIECE_BYTES, Archive
 from tokenlake.ingest.read import Reader
 
 
@@ -67,3 +68,26 @@ def test_an_archive_that_was_cut_off_keeps_what_was_read_of_it(tmp_path: Path) -
     assert found == [(0, n + 1, 65 * n, lines[n]) for n in range(len(found))]
     assert reader.progress[0].error
     assert reader.progress[0].ingested_bytes == 65 * len(found)
+
+
+@pytest.mark.parametrize("left_bytes", [0, 1000])
+def test_an_archive_that_becomes_shorter_while_it_is_read_ends_with_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left_bytes: int
+) -> None:
+    """It is damaged, and cut further before it is opened again."""
+    data = gzip.compress(b"".join(hashlib.sha256(bytes([n % 251, n // 251])).digest() for n in range(10_000)))
+    path = tmp_path / "cut.jsonl.gz"
+    path.write_bytes(data[: len(data) // 2])
+    archive = Archive(str(path))
+    opened = archive._opened
+
+    def cut_and_opened() -> object:
+        path.write_bytes(data[:left_bytes])
+        return opened()
+
+    monkeypatch.setattr(archive, "_opened", cut_and_opened)
+    with archive:
+        assert len(archive.read(1 << 20)) >= PIECE_BYTES
+        for _ in range(2):
+            with pytest.raises(OSError, match=r"."):
+                archive.read(1 << 20)

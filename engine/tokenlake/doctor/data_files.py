@@ -158,9 +158,7 @@ def _there(snapshot: Snapshot, missing: list[str], strange: list[str], remedy: s
 def _intact(snapshot: Snapshot, damaged: dict[str, str], quick: bool, remedy: str) -> Finding:
     if damaged:
         reasons = [f"{name}: {reason}" for name, reason in sorted(damaged.items())]
-        return problem(
-            "checksums", f"{counted(len(damaged), 'data file')} damaged: {listed(reasons)}", remedy
-        )
+        return problem("checksums", f"{counted(len(damaged), 'data file')} damaged: {listed(reasons)}", remedy)
     names = [name for _, name in _names(snapshot)]
     known = sum(name in snapshot.checksums for name in names)
     found = f"{known:,} of {counted(len(names), 'data file')} as written, by " + ("size" if quick else "CRC-32")

@@ -56,9 +56,19 @@ def _of_lake(root: Path, quick: bool) -> tuple[list[Finding], Snapshot]:
         return [_worded("lake", error)], Snapshot(root)
     except LakeError as error:
         return [_worded("lake", error), *leftovers.check(Snapshot(root))], Snapshot(root)
+    except OSError as error:
+        return [_unreadable(root, error)], Snapshot(root)
     if not snapshot.commit:
         return [problem("lake", f"{root} holds no lake yet", "make it: tokenlake ingest")], snapshot
-    return _of_snapshot(snapshot, quick)
+    try:
+        return _of_snapshot(snapshot, quick)
+    except OSError as error:
+        return [_of_catalog(snapshot), _unreadable(root, error)], Snapshot(root)
+
+
+def _unreadable(root: Path, error: OSError) -> Finding:
+    place = error.filename or root
+    return problem("lake", f"{place}: {error.strerror or error}", "give yourself the right to read the lake: chmod")
 
 
 def _of_snapshot(snapshot: Snapshot, quick: bool) -> tuple[list[Finding], Snapshot]:

@@ -1,4 +1,4 @@
-"""The logs: what could not be read, what has changed since, what was odd, other formats, and what was never seen before."""
+"""The logs: what was not read, what changed since, what was odd, other formats, what was never seen before."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ class Archive:
     def __init__(self, path: str) -> None:
         self.path = path
         self._position = 0
+        self._behind = 0
         self._piece_bytes = PIECE_BYTES
         self._source = self._opened()
 
@@ -71,6 +72,7 @@ class Archive:
 
     def _read_piece(self, count: int) -> bytes:
         try:
+            self._catch_up()
             data: bytes = self._source.read(count)
         except OSError as error:
             if error.errno is not None or self._piece_bytes == 1:
@@ -78,15 +80,16 @@ class Archive:
             # What was decompressed before the damage is lost with the failed call: up to there again, then slowly.
             self._source.close()
             self._source = self._opened()
-            self._skip(self._position)
+            self._behind = self._position
             self._piece_bytes = 1
-            data = self._source.read(1)
+            return self._read_piece(1)
         self._position += len(data)
         return data
 
-    def _skip(self, count: int) -> None:
-        while count:
-            skipped = len(self._source.read(min(count, PIECE_BYTES)))
+    def _catch_up(self) -> None:
+        """Skips what was read before the archive was opened again."""
+        while self._behind:
+            skipped = len(self._source.read(min(self._behind, PIECE_BYTES)))
             if not skipped:
-                raise OSError("has become shorter while it was read")
-            count -= skipped
+                raise OSError("it has become shorter while it was read")
+            self._behind -= skipped

@@ -83,7 +83,10 @@ def ingest(
     )
     if totals:
         of_this_ingest = summary
-        summary = on_newest(snapshot, lambda newest: with_totals(con, newest, of_this_ingest), duckdb.IOException)
+        try:
+            summary = on_newest(snapshot, lambda newest: with_totals(con, newest, of_this_ingest), duckdb.IOException)
+        except duckdb.IOException as error:
+            raise _damaged(snapshot, error) from error
     con.close()
     return replace(summary, seconds=time.perf_counter() - started)
 
@@ -124,9 +127,12 @@ def _look(
         samples = quota.read(con, snapshot, discovery.roots, host)
         return _News(snapshot, discovery, todo, samples, history.read(con, snapshot, discovery, host))
     except duckdb.IOException as error:
-        raise LakeDamagedError(
-            f"{snapshot.root}: {str(error).splitlines()[0]}; restore the file, or ingest into a new --lake"
-        ) from error
+        raise _damaged(snapshot, error) from error
+
+
+def _damaged(snapshot: Snapshot, error: Exception) -> LakeDamagedError:
+    reason = str(error).splitlines()[0]
+    return LakeDamagedError(f"{snapshot.root}: {reason}; restore the file, or ingest into a new --lake")
 
 
 def _remembered(settings: Settings, host: str) -> list[str] | None:

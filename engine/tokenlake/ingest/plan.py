@@ -101,6 +101,11 @@ def _plan_file(file: FoundFile, entry: Entry | None, result: Plan) -> None:
         _plan_whole(file, result)  # first: a file that cannot be opened keeps its rows
         if entry.ingested_bytes:
             result.replaced.add(file.file_id)
+        if file.size < entry.ingested_bytes and not is_archive(file.path):
+            result.warnings.append(
+                f"{file.path}: cut from {entry.ingested_bytes:,} bytes to {file.size:,}: the lake now holds what it"
+                " holds; restore the file from a backup to have the rest again"
+            )
 
 
 def _lacks_what_was_read(file: FoundFile, entry: Entry) -> bool:

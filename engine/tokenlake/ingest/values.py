@@ -43,7 +43,7 @@ _MAY_CLOSE = frozenset({_FIRST_VALUE, _NEXT_VALUE, _FIRST_KEY, _NEXT_KEY, _COMMA
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The object that starts at a byte: its end, and strict JSON for it where it is not; or why there is none."""
+    """The object that starts at a byte: its end, and JSON for it that Python takes; or why there is none."""
 
     end: int
     problem: str | None = None
@@ -136,7 +136,7 @@ class Values:
                     stack.append((position - 1, is_object, values, len(edits)))
                     expected = _FIRST_KEY if is_object else _FIRST_VALUE
                 elif kind == _NO_NUMBER:
-                    edits.append((token.start(kind), position, b"null"))
+                    edits.append((token.start(kind), position, b"NaN"))  # as Python spells it
             else:
                 position = at
                 break

@@ -56,7 +56,7 @@ def tidy(root: Path) -> None:
 def staged(con: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> Iterator[Path]:
     """An empty folder for new data files, beside those of `snapshot`; `con` is set up to write them.
 
-    What fails inside leaves the lake as it was. Raises LakeUnwritableError where the disk does not take what is written.
+    What fails inside leaves the lake as it was. Raises LakeError where the disk does not take what is written.
     """
     import duckdb
 
@@ -75,9 +75,9 @@ def staged(con: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> Iterator[Path]
         if not isinstance(error, OSError | duckdb.IOException | duckdb.OutOfMemoryException):
             raise
         # Nothing was published: publishing is the last that can fail.
-        raise LakeUnwritableError(
-            f"{snapshot.root}: cannot be written: {_first_line(error)}; the lake is as it was before"
-        ) from error
+        # The engine's own errors may also be of a data file that is lost.
+        kind = LakeUnwritableError if isinstance(error, OSError) else LakeError
+        raise kind(f"{snapshot.root}: cannot be written: {_first_line(error)}; the lake is as it was before") from error
 
 
 def _first_line(error: Exception) -> str:

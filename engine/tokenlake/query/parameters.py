@@ -159,7 +159,8 @@ def _read(kind: str, value: object) -> Value:
         return None
     try:
         if kind == "integer":
-            return value if isinstance(value, int) else int(value) if isinstance(value, str) else None
+            whole = value if isinstance(value, int) else int(value) if isinstance(value, str) else None
+            return whole if whole is not None and abs(whole) < 1 << 62 else None
         if kind == "number":
             number = float(value) if isinstance(value, int | float | str) else math.nan
             return number if math.isfinite(number) else None

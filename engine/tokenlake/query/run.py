@@ -164,13 +164,25 @@ def _attempt(snapshot: Snapshot, settings: Settings, answer: Answer, needs: Need
     except QueryError as error:
         connection.close()
         # Whatever DuckDB says about a file of the lake is about the lake, not about the query.
-        if isinstance(error.__cause__, Exception) and _names_data_file(str(error.__cause__), snapshot):
+        if isinstance(error.__cause__, Exception):
             reason = explained(error.__cause__)[0]
-            raise LakeDamagedError(f"{snapshot.root}: {reason}; restore the file, or ingest anew") from error
+            if _names_data_file(str(error.__cause__), snapshot):
+                raise LakeDamagedError(f"{snapshot.root}: {reason}; restore the file, or ingest anew") from error
+            if not needs.get("allow_external") and _is_of_parquet(error.__cause__):
+                raise LakeDamagedError(
+                    f"{snapshot.root}: a data file is damaged ({reason}): tokenlake doctor names it"
+                ) from error
         raise
     except BaseException:
         connection.close()
         raise
+
+
+def _is_of_parquet(error: Exception) -> bool:
+    """Whether it is what DuckDB's reader of Parquet says of bytes that make no sense, without a file's name."""
+    import duckdb
+
+    return type(error) is duckdb.Error or isinstance(error, duckdb.SerializationException | duckdb.InternalException)
 
 
 def _interruptible(connection: duckdb.DuckDBPyConnection, answer: Answer) -> Result:

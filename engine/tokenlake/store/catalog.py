@@ -66,8 +66,11 @@ class Snapshot:
 
 
 def exists(root: Path) -> bool:
-    """Whether `root` holds a lake."""
-    return (root / CATALOG_NAME).is_file()
+    """Whether `root` holds a lake; also where it may not be looked into, which `read` then says."""
+    try:
+        return (root / CATALOG_NAME).is_file()
+    except PermissionError:
+        return True
 
 
 def read(root: Path, *, older: bool = False) -> Snapshot:

@@ -19,8 +19,8 @@ _HOLDER_NAME = ".lock.holder"
 def writer(root: Path, wait_s: float = 60.0, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
     """Holds the lake's only writer's lock; waits up to `wait_s` seconds for another process to let go of it.
 
-    `waiting` is told once who holds the lock. Raises LakeLockedError when the wait is over, LakeUnwritableError where the
-    lake's folder cannot be written.
+    `waiting` is told once who holds the lock. Raises LakeLockedError when the wait is over,
+    LakeUnwritableError where the lake's folder cannot be written.
     """
     from filelock import FileLock, Timeout
 
@@ -37,7 +37,9 @@ def writer(root: Path, wait_s: float = 60.0, waiting: Callable[[str], None] | No
             f"the lake {root} is still being written by {_holder(root)} after {wait_s:.0f} s; try again later"
         ) from None
     except OSError as error:
-        raise LakeUnwritableError(f"{root}: cannot be written: {error.strerror or error}; name another --lake") from None
+        raise LakeUnwritableError(
+            f"{root}: cannot be written: {error.strerror or error}; name another --lake"
+        ) from None
     try:
         # Who holds it is only told.
         with suppress(OSError), open(root / _HOLDER_NAME, "w", encoding="utf-8", opener=private.opener) as holder:

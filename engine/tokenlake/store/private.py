@@ -18,6 +18,8 @@ def make_folder(path: Path) -> None:
             raise
         return
     except FileNotFoundError:
+        if path.parent.is_dir():  # where no folder can be made, as in /proc
+            raise
         make_folder(path.parent)
         make_folder(path)
         return
