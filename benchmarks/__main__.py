@@ -4,9 +4,10 @@ import argparse
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
-from benchmarks import charts, crashes, verdicts
+from benchmarks import charts, crashes, fuzz, verdicts
 from benchmarks.contenders import all_cold, find_aiburn, find_ccusage, find_tokenlake, version_of
 from benchmarks.corpus import Corpus, make_corpus, open_corpus, read_through
 from benchmarks.disputed import all_disputes, judge
@@ -54,11 +55,13 @@ def _disputed(options: argparse.Namespace) -> int:
 def _damaged(options: argparse.Namespace) -> int:
     """The smallest tree with damaged lines: everybody's totals against the truth."""
     size = min(options.size or DEFAULT_BYTES)
-    return _measured("damaged", cold, [size], options, options.damage_share or DAMAGE_SHARE)
+    return _measured("damaged", partial(cold, only=options.only), [size], options, options.damage_share or DAMAGE_SHARE)
 
 
 def _cold(options: argparse.Namespace) -> int:
-    return _measured("cold", cold, options.size or DEFAULT_BYTES, options, options.damage_share)
+    return _measured(
+        "cold", partial(cold, only=options.only), options.size or DEFAULT_BYTES, options, options.damage_share
+    )
 
 
 def _warm(options: argparse.Namespace) -> int:
@@ -150,6 +153,7 @@ SCENARIOS: dict[str, Callable[[argparse.Namespace], int]] = {
     "corpus": _corpus,
     "lake": _lake,
     "crashes": crashes.run,
+    "fuzz": fuzz.run,
 }
 
 
@@ -189,6 +193,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--runs", type=int, default=5, help="runs of each contender (5)")
     parser.add_argument("--seed", type=int, default=1, help="seed of the tree or lake (1)")
     parser.add_argument("--damage-share", type=float, default=0.0, help="share of damaged lines in the tree (0)")
+    parser.add_argument("--only", action="append", default=[], metavar="TEXT", help="cold: contenders of this name")
     lakes = parser.add_argument_group("queries, lake")
     lakes.add_argument(
         "--requests", type=bytes_from_text, default=ONE_PERSON_REQUESTS, help="requests of the made-up lake (300k)"
@@ -197,6 +202,7 @@ def _parser() -> argparse.ArgumentParser:
     lakes.add_argument("--usage-rows", action="store_true", help="write the rows as logged into a large lake too")
     lakes.add_argument("--query", action="append", metavar="NAME", help="measure this one only; keeps no results")
     lakes.add_argument("--all", action="store_true", help="every saved query, on a large lake too")
+    parser.add_argument("--seconds", type=float, default=300.0, help="fuzz: how long damaged lines are tried (300)")
     parser.add_argument("--kills", type=int, default=300, help="crashes: ingests to be killed (300)")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the JSON files")
     return parser

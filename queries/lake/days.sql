@@ -1,4 +1,4 @@
--- Days: every local day that has requests or is known from the agent's history, and the gaps between them
+-- Days: those with requests, those known from history alone, and the gaps between
 -- gap_days_before: days of which nothing is known since the day before in this list.
 -- files counts the transcripts that the day's requests were read from; departed_files those of them gone from disk.
 -- known_sessions   sessions of the day with requests here, or with prompts that history.jsonl names

@@ -129,8 +129,8 @@ opened_sessions as (
         chain_request > 1 and fill > fill_before as opens_at_cap,
         chain_request > 1 and (chain_request - 1) % nullif($requests, 0) = 0 as opens_at_requests,
         chain_request > 1
-            and floor(age_us / nullif($hours * 3600000000, 0))
-                > floor((age_us - gap_us) / nullif($hours * 3600000000, 0)) as opens_at_hours
+            and floor(age_us / ($hours * 3600000000))
+                > floor((age_us - gap_us) / ($hours * 3600000000)) as opens_at_hours
     from threads
 ),
 

@@ -138,9 +138,7 @@ def count(tree: Mapping[str, bytes], host: str = "h") -> Reference:
     return result
 
 
-def prompts_of(
-    acts: Iterable[tuple[Record, str]], started: Mapping[str, datetime], forks: set[str]
-) -> dict[str, str]:
+def prompts_of(acts: Iterable[tuple[Record, str]], started: Mapping[str, datetime], forks: set[str]) -> dict[str, str]:
     """Human acts by id; of copies of a record, the one in the session that started first."""
 
     def earliness(record: Record) -> tuple[Any, ...]:
@@ -251,9 +249,7 @@ def select(rows: Iterable[dict[str, Any]], mode: str) -> list[dict[str, Any]]:
     return [max(candidates(group), key=lambda row: (row["output_tokens"], *order(row))) for group in groups.values()]
 
 
-def request(
-    key: str, rows: list[dict[str, Any]], started: Mapping[str, datetime], searches: int
-) -> dict[str, Any]:
+def request(key: str, rows: list[dict[str, Any]], started: Mapping[str, datetime], searches: int) -> dict[str, Any]:
     """Rules 9, 11, 15, 16 and 17: the request that these rows of one key make."""
     kept = select(rows, "max")[0]
     times = [row["ts"] for row in rows if row["ts"]]

@@ -13,12 +13,12 @@ NO_NUMBER = re.compile(r"-?(?:nan|inf(?:inity)?+)", re.IGNORECASE)
 SPACE = " \t\r\n"
 
 
-class Broken(ValueError):
+class BrokenError(ValueError):
     """No JSON value starts here."""
 
 
 def value_at(text: str, start: int) -> tuple[Any, int]:
-    """The JSON value at `start` and where it ends; raises Broken.
+    """The JSON value at `start` and where it ends; raises BrokenError.
 
     More lenient than the standard in three ways: a comma may follow the last item, a number may be NaN or infinite,
     and strings may hold control characters. Of a name given twice the first counts; lone surrogates become U+FFFD.
@@ -29,7 +29,7 @@ def value_at(text: str, start: int) -> tuple[Any, int]:
         at = skip(text, at)
         holder, name = open_ones[-1] if open_ones else (None, [])
         needs_name = isinstance(holder, dict) and not name
-        if text[at : at + 1] == "]" and isinstance(holder, list) or text[at : at + 1] == "}" and needs_name:
+        if (text[at : at + 1] == "]" and isinstance(holder, list)) or (text[at : at + 1] == "}" and needs_name):
             value: Any = holder
             open_ones.pop()
             at += 1
@@ -38,7 +38,7 @@ def value_at(text: str, start: int) -> tuple[Any, int]:
             name.append(found)
             at = skip(text, at)
             if text[at : at + 1] != ":":
-                raise Broken
+                raise BrokenError
             at += 1
             continue
         elif text[at : at + 1] in ("{", "["):
@@ -58,7 +58,7 @@ def value_at(text: str, start: int) -> tuple[Any, int]:
         if text[at : at + 1] == ",":
             at += 1
         elif text[at : at + 1] != ("}" if isinstance(holder, dict) else "]"):
-            raise Broken
+            raise BrokenError
 
 
 def skip(text: str, at: int) -> int:
@@ -72,7 +72,7 @@ def string_at(text: str, at: int) -> tuple[str, int]:
     """The string at a place and where it ends."""
     found = STRING.match(text, at)
     if not found:
-        raise Broken
+        raise BrokenError
     return re.sub("[\ud800-\udfff]", "\ufffd", json.loads(found[0], strict=False)), found.end()
 
 
@@ -91,4 +91,4 @@ def scalar_at(text: str, at: int) -> tuple[Any, int]:
     found = NO_NUMBER.match(text, at)
     if found:
         return float("nan"), found.end()
-    raise Broken
+    raise BrokenError

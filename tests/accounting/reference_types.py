@@ -23,7 +23,7 @@ def instant(value: object) -> datetime | None:
     hour, minute, second = (int(found[part] or 0) for part in (2, 3, 4))
     micros = int((found[5] or "0")[:6].ljust(6, "0"))
     is_midnight = (hour, minute, second) == (24, 0, 0) and not (found[5] or "").strip("0")
-    if minute > 59 or second > 59 or hour > 23 and not is_midnight:
+    if minute > 59 or second > 59 or (hour > 23 and not is_midnight):
         return None
     try:
         midnight = datetime.strptime(found[1], "%Y-%m-%d").replace(tzinfo=UTC)
@@ -80,7 +80,11 @@ USAGE = {
 SAID = {**dict.fromkeys(("type", "text", "thinking", "id", "name"), text), "input": {}}
 RESULT = {"type": text, "tool_use_id": text, "is_error": truth}
 ANSWER = {"id": text, "model": text, "stop_reason": text, "usage": USAGE, "content": (text, [SAID])}
-COMMON = {**dict.fromkeys(("type", "uuid", "sessionId", "cwd", "agentId"), text), "isSidechain": truth, "timestamp": time}
+COMMON = {
+    **dict.fromkeys(("type", "uuid", "sessionId", "cwd", "agentId"), text),
+    "isSidechain": truth,
+    "timestamp": time,
+}
 PLACE = dict.fromkeys(("version", "gitBranch", "entrypoint"), text)
 ASSISTANT = {
     **COMMON,

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tests.queries.replays import PRICES, SCENARIOS, Habits, replays
 from tests.query import lakes as tiny_lakes
 
+from tokenlake.errors import UsageError
 from tokenlake.lake import Lake
 from tokenlake.query.run import run, sql
 from tokenlake.store.catalog import Snapshot
@@ -119,7 +120,8 @@ def test_hours_split_at_whole_multiples_since_the_thread_began(tmp_path: Path) -
     lake = made(tmp_path, [(minute, (0, 0, 0, 0, 1)) for minute in (0, 59.9, 60, 61, 150, 179, 300)])
     assert answer(lake, hours=1)["split-hours"]["fresh_sessions"] == 3
     assert answer(lake, hours=2.5)["split-hours"]["fresh_sessions"] == 2
-    assert answer(lake, hours=0)["split-hours"]["fresh_sessions"] == 0
+    with pytest.raises(UsageError, match="hours: 0 is less than"):
+        answer(lake, hours=0)
 
 
 def test_pauses_are_as_long_as_the_logged_lifetime_or_as_asked(tmp_path: Path) -> None:

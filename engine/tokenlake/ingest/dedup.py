@@ -45,7 +45,8 @@ with located as (
 seen as (
   select key, count(*) as n_rows, count(distinct session_id) as n_sessions, min(ts) as ts, max(ts) as last_ts,
     max(stop_reason) as any_stop_reason, max(output_tokens) as most_output_tokens,
-    count(forked_from) > 0 as is_forked, bool_or(origin <> 'agent_progress') as has_own_row
+    count(forked_from) > 0 as is_forked, count(session_id) < count(*) as has_stray,
+    bool_or(origin <> 'agent_progress') as has_own_row
   from located group by key
 ),
 counted as (
@@ -77,7 +78,7 @@ sums as (
 shared as (
   select located.*, starts.started
   from located join seen using (key) left join starts using (session_id)
-  where n_sessions > 1 or is_forked
+  where n_sessions > 1 or is_forked or (n_sessions = 1 and has_stray)  -- a row may lack its session
 ),
 owners as (
   -- Where a copy says what it was forked from, that session owns it; else the one that started first (rule 11).

@@ -67,9 +67,10 @@ class Parser:
         suspects |= self._unspoken(batch)
         suspects |= dict.fromkeys(np.flatnonzero(giant).tolist(), True)
         self._repair(batch, suspects)
-        self._set("second_look", self._query(claude.SECOND_LOOK))
+        self._look_again()
         if self._repair(batch, self._found(claude.SUSPECT_LOOKS)):
-            self._set("second_look", self._query(claude.SECOND_LOOK))
+            self._look_again()
+        con.execute("drop table looked_at")
         self._set("blanks", _blanks_table(batch, self._blank))
         for name in PARSED:
             self.parsed[name].append(self._tables[name])
@@ -83,6 +84,10 @@ class Parser:
     _repaired: list[_Line]
     _blank: Integers
     _tables: dict[str, pa.Table]
+
+    def _look_again(self) -> None:
+        self.con.execute(f"create or replace temp table looked_at as {claude.LOOKED_AT}")
+        self._set("second_look", self._query(claude.SECOND_LOOK))
 
     def _query(self, query: str) -> pa.Table:
         return self.con.sql(query).to_arrow_table()

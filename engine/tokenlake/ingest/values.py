@@ -21,6 +21,7 @@ A record that still has four times as many is given up.
 
 _MAX_DEPTH = 200
 _MAX_DIGITS = 600
+_MAX_REFUSALS = 16
 
 # What the JSON engine takes for JSON: also a comma behind the last item, and numbers that are none. Strings may hold
 # any byte here, control characters too.
@@ -59,16 +60,18 @@ class Values:
         # Whether there may be so many values that Python must not see them unasked.
         self._is_dense = len(line) > MAX_VALUES and sum(map(line.count, (b",", b"[", b"{"))) > MAX_VALUES
         self._unclosed: set[int] = set()
+        self._refusals = 0
 
     def at(self, begin: int) -> Found:
         """The object at `begin`."""
         if not self.line.startswith(b"{", begin):
             return Found(begin, "not a JSON object")
-        if not self._is_dense:
+        # Python's decoder is fast, but to say where an error is takes it as long as the line up to there.
+        if not self._is_dense and self._refusals < _MAX_REFUSALS:
             try:
                 return Found(_DECODER.raw_decode(self._text, begin)[1])
             except (ValueError, RecursionError):
-                pass  # not JSON, or not for Python: told apart below
+                self._refusals += 1  # not JSON, or not for Python: told apart below
         return self._walk(begin)
 
     def next_record(self, start: int) -> int:

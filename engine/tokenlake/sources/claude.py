@@ -42,7 +42,7 @@ def is_stream_dump(first_record: Mapping[str, Any]) -> bool:
     if "sessionId" in first_record or "leafUuid" in first_record or "snapshot" in first_record:
         return False
     kind = first_record.get("type")
-    return kind in {"stream_event", "result", "rate_limit_event"} or "session_id" in first_record
+    return kind in ("stream_event", "result", "rate_limit_event") or "session_id" in first_record
 
 
 # --- records in damaged lines ---------------------------------------------------------------------------------
@@ -416,17 +416,22 @@ _LOOKS: tuple[tuple[str, Any, str], ...] = (
     ),
     ("assistants where model = '<synthetic>'", _DETAILS, "r as details"),
 )
+LOOKED_AT = f"""
+-- The lines of these, found in one scan of all lines.
+select "row", raw from lines
+semi join ({" union all ".join(f'select "row" from {chosen}' for chosen, _, _ in _LOOKS)}) using ("row")
+"""
 SECOND_LOOK = " union all by name ".join(
     f"""(
 select file_id, "offset", line, type, salvaged, {kept}
 from (
   select chosen.*, raw, try(json_transform(raw, {_structure(shape)})) as r
-  from (select "row", file_id, "offset", line, type, salvaged from {chosen}) chosen join lines using ("row")
+  from (select "row", file_id, "offset", line, type, salvaged from {chosen}) chosen join looked_at using ("row")
 ))"""
     for chosen, shape, kept in _LOOKS
 )
 _ODD_BLOCKS = f"""
-  len(list_filter(blocks, lambda b: b is null
+  len(list_filter(blocks, lambda b: b.type is null  -- also where it is no object
     or {_any("maybe_unquoted", "b.type", "b.tool_use_id", "b.id", "b.name", "left(b.thinking, 40)")}
     or coalesce(left(b.input, 1) <> '{{', false) or not_a_truth(b.is_error)
     or (maybe_unquoted(b.text) and json_valid(b.text)))) > 0
