@@ -93,7 +93,8 @@ def damaged_tree(
     witnesses: dict[str, list[str]] = {}
     for file in range(files):
         name = f"-p/{file:04d}.jsonl"
-        witnesses[name] = keys = []
+        keys: list[str] = []
+        witnesses[name] = keys
 
         def witness(keys: list[str] = keys) -> bytes:
             keys.append(f"witness-{next(numbers)}")

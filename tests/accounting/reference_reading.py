@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from accounting.reference_json import Broken, value_at
+from accounting.reference_json import BrokenError, value_at
 from accounting.reference_types import instant, tidy
 
 RECORD_STARTS = ('{"parentUuid"', '{"type"')
@@ -116,7 +116,7 @@ def object_at(text: str, start: int) -> tuple[dict[str, Any], int] | None:
     """The JSON object at `start` and where it ends, or None."""
     try:
         value, end = value_at(text, start) if text.startswith("{", start) else (None, start)
-    except Broken:
+    except BrokenError:
         return None
     return (value, end) if isinstance(value, dict) else None
 
