@@ -9,7 +9,7 @@ import click
 from tokenlake.errors import SourceError
 from tokenlake.query import saved
 from tokenlake_cli import lakes, options, render
-from tokenlake_cli.render import FORMATS, Output
+from tokenlake_cli.render import FORMATS
 
 
 def demo(lake: Path | None, format_: str, output: Path | None) -> None:
@@ -17,8 +17,7 @@ def demo(lake: Path | None, format_: str, output: Path | None) -> None:
 
     The lake is a new one in the temporary folder, or the one named with --lake; it stays, to be asked more.
     """
-    where = Output(format_, output)
-    where.check()
+    where = options.output(format_, output, lake=lake)
     logs = samples() / "logs"
     if not logs.is_dir():
         raise SourceError(f"the samples are missing: there is no {logs}; install tokenlake again")

@@ -8,7 +8,6 @@ import click
 
 from tokenlake_cli import options, render
 from tokenlake_cli.exits import ExitCode
-from tokenlake_cli.render import FORMATS, Output
 
 
 def doctor(
@@ -28,8 +27,7 @@ def doctor(
 
     The exit code is 5 where there is a problem, which is always one of the lake; warnings leave it at 0.
     """
-    where = Output(format_ or options.form_of(output), output)
-    where.check()
+    where = options.output(format_, output, lake=lake)
     from tokenlake.doctor import examination, findings
     from tokenlake.lake import Lake
 
@@ -49,12 +47,7 @@ command = click.Command(
             ["--host"], metavar="NAME", help="Name of the machine whose logs these are [default: this one's]."
         ),
         click.Option(["--quick"], is_flag=True, help="Leave out what reads every data file."),
-        click.Option(
-            ["--format", "format_"],
-            type=click.Choice(FORMATS),
-            help="Form of the result [default: by the ending of --output, else table].",
-        ),
-        click.Option(["--output"], type=options.FOLDER, metavar="FILE", help="Write the result to this file."),
+        *options.output_options(),
     ],
     help=doctor.__doc__,
     epilog="\b\nExample:\n  tokenlake doctor\n  tokenlake doctor --quick --format json",

@@ -60,6 +60,28 @@ def summary_format_option() -> click.Option:
     )
 
 
+def output_options() -> list[click.Parameter]:
+    """The form of a result, and the file that it goes to; `output` makes one of both."""
+    return [
+        click.Option(
+            ["--format", "format_"],
+            type=click.Choice(FORMATS),
+            help="Form of the result [default: by the ending of --output, else table].",
+        ),
+        click.Option(["--output"], type=FOLDER, metavar="FILE", help="Write the result to this file."),
+    ]
+
+
+def limit_option() -> click.Option:
+    """How many rows of a result are shown."""
+    return click.Option(["--limit"], type=click.IntRange(0, 2**62), metavar="N", help="Only the first N rows.")
+
+
+def refresh_option(text: str = "Read new transcripts first, or answer from the lake as it is.") -> click.Option:
+    """Whether the lake is brought up to date before it is asked."""
+    return click.Option(["--refresh/--no-refresh"], default=True, help=text)
+
+
 def report_options(reads_costs: bool = True) -> list[click.Parameter]:
     """The options of every report, in the order of its help; the cost mode for those that read costs."""
     return [
@@ -79,20 +101,11 @@ def report_options(reads_costs: bool = True) -> list[click.Parameter]:
             help="Which row of a request counts: largest, first, last, every one, or as ccusage has it.",
         ),
         *([_cost_mode_option()] if reads_costs else []),
-        click.Option(
-            ["--format", "format_"],
-            type=click.Choice(FORMATS),
-            help="Form of the result [default: by the ending of --output, else table].",
-        ),
-        click.Option(["--output"], type=FOLDER, metavar="FILE", help="Write the result to this file."),
-        click.Option(["--limit"], type=click.IntRange(0, 2**62), metavar="N", help="Only the first N rows."),
+        *output_options(),
+        limit_option(),
         lake_option(),
         root_option(),
-        click.Option(
-            ["--refresh/--no-refresh"],
-            default=True,
-            help="Read new transcripts first, or answer from the lake as it is.",
-        ),
+        refresh_option(),
     ]
 
 
@@ -135,21 +148,26 @@ def report(values: Mapping[str, Any]) -> Report:
     """The options as click read them; raises UsageError for an output that cannot be."""
     own = dict(values)
     file = own.pop("output")
-    output = Output(own.pop("format_") or form_of(file), file, own.pop("limit"))
-    output.check()
+    format_, limit = own.pop("format_"), own.pop("limit")
     lake, roots, refresh = own.pop("lake"), own.pop("roots"), own.pop("refresh")
+    where = output(format_, file, limit, lake=lake)
+    return Report({name: value for name, value in own.items() if value is not None}, where, lake, roots, refresh)
+
+
+def output(format_: str | None, file: Path | None, limit: int | None = None, *, lake: Path | None) -> Output:
+    """Where a result goes, and how; the form is by the file's ending where it is not named.
+
+    Raises UsageError for bytes to a terminal, and for a file that would lie among the own files of `lake`.
+    """
+    where = Output(format_ or form_of(file), file, limit)
+    where.check()
     if file is not None:
-        keep_out_of_lake(file, lake)
-    return Report({name: value for name, value in own.items() if value is not None}, output, lake, roots, refresh)
+        from tokenlake.lake import Lake
 
-
-def keep_out_of_lake(file: Path, lake: Path | None) -> None:
-    """Raises UsageError for an output that would lie among the lake's own files."""
-    from tokenlake.lake import Lake
-
-    folder = Lake(lake).path.resolve()
-    if file.resolve().is_relative_to(folder):
-        raise UsageError(f"--output {file}: is in the folder of the lake, {folder}: name another place")
+        folder = Lake(lake).path.resolve()
+        if file.resolve().is_relative_to(folder):
+            raise UsageError(f"--output {file}: is in the folder of the lake, {folder}: name another place")
+    return where
 
 
 def form_of(file: Path | None) -> str:

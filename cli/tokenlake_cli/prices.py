@@ -9,7 +9,6 @@ import click
 
 from tokenlake.errors import UsageError
 from tokenlake_cli import options, render
-from tokenlake_cli.render import FORMATS, Output
 
 if TYPE_CHECKING:
     from tokenlake.store.catalog import Snapshot
@@ -70,9 +69,7 @@ def show(used: bool, factors: bool, every: bool, own: bool, model: str | None, *
         return
     from tokenlake.query.run import sql
 
-    file = values["output"]
-    output = Output(values["format_"] or options.form_of(file), file, values["limit"])
-    output.check()
+    output = options.output(values["format_"], values["output"], values["limit"], lake=values["lake"])
     snapshot = _snapshot(values["lake"])
     notes: list[str] = []
     if used:
@@ -127,13 +124,8 @@ command = click.Command(
         click.Option(["--all", "every"], is_flag=True, help="Also the models of all other makers and gateways."),
         click.Option(["--own"], is_flag=True, help="Where a file of your own prices belongs, and what is in it."),
         click.Option(["--model"], metavar="TEXT", help="Only models whose name holds this text."),
-        click.Option(
-            ["--format", "format_"],
-            type=click.Choice(FORMATS),
-            help="Form of the result [default: by the ending of --output, else table].",
-        ),
-        click.Option(["--output"], type=options.FOLDER, metavar="FILE", help="Write the result to this file."),
-        click.Option(["--limit"], type=click.IntRange(min=0), metavar="N", help="Only the first N rows."),
+        *options.output_options(),
+        options.limit_option(),
         options.lake_option(),
     ],
     help=show.__doc__,

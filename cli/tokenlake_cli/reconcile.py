@@ -11,14 +11,12 @@ import click
 
 from tokenlake.errors import SourceError, UsageError
 from tokenlake.query.views import COST_MODES
+from tokenlake.reconcile.report import BY
 from tokenlake_cli import lakes, messages, options, render
 from tokenlake_cli.exits import ExitCode
-from tokenlake_cli.render import FORMATS, Output
 
 if TYPE_CHECKING:
     from tokenlake.reconcile import Reconciliation
-
-BY = ("day-model", "day", "model", "kind", "rule")
 
 
 def answer(
@@ -49,8 +47,7 @@ def answer(
     of it is explained. ccusage_requests is what its rules lead to: its report has no requests. --by kind tells the
     kinds of tokens apart; --by rule has what each rule amounts to; --rows TEXT the rows behind the rules so named.
     """
-    where = Output(format_ or options.form_of(output), output, limit)
-    where.check()
+    where = options.output(format_, output, limit, lake=lake)
     if by is not None and rule is not None:
         raise UsageError("give one of --by and --rows: each is an answer of its own")
     if report is not None and ccusage is not None:
@@ -150,20 +147,11 @@ command = click.Command(
             show_default=True,
             help="As ccusage's -m; its own default is auto.",
         ),
-        click.Option(
-            ["--format", "format_"],
-            type=click.Choice(FORMATS),
-            help="Form of the result [default: by the ending of --output, else table].",
-        ),
-        click.Option(["--output"], type=options.FOLDER, metavar="FILE", help="Write the result to this file."),
-        click.Option(["--limit"], type=click.IntRange(min=0), metavar="N", help="Only the first N rows."),
+        *options.output_options(),
+        options.limit_option(),
         options.lake_option(),
         options.root_option(),
-        click.Option(
-            ["--refresh/--no-refresh"],
-            default=True,
-            help="Read new transcripts first, or answer from the lake as it is.",
-        ),
+        options.refresh_option(),
     ],
     help=answer.__doc__,
     epilog=(

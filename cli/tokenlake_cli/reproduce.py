@@ -10,7 +10,7 @@ import click
 from tokenlake.errors import UsageError
 from tokenlake_cli import messages, options, render
 from tokenlake_cli.exits import ExitCode
-from tokenlake_cli.render import FORMATS, Output
+from tokenlake_cli.render import Output
 
 if TYPE_CHECKING:
     from tokenlake.query.result import Meta
@@ -37,8 +37,7 @@ def answer(
 
     ID is that of a figure (R1 ... R22) or of a source; without any, all are reproduced.
     """
-    where = Output(format_ or options.form_of(output), output, limit)
-    where.check()
+    where = options.output(format_, output, limit, lake=lake)
     if own and sources:
         raise UsageError("give one of --own and --sources: each is an answer of its own")
     if not own and (lake is not None or roots or tz is not None or not refresh):
@@ -130,20 +129,11 @@ command = click.Command(
         click.Option(["--own"], is_flag=True, help="Answer the same questions from your own lake."),
         click.Option(["--sources"], is_flag=True, help="List the sources, and what of each corpus is made up."),
         click.Option(["--tz"], metavar="ZONE", help="With --own: zone of days and weeks [default: the machine's]."),
-        click.Option(
-            ["--format", "format_"],
-            type=click.Choice(FORMATS),
-            help="Form of the result [default: by the ending of --output, else table].",
-        ),
-        click.Option(["--output"], type=options.FOLDER, metavar="FILE", help="Write the result to this file."),
-        click.Option(["--limit"], type=click.IntRange(min=0), metavar="N", help="Only the first N rows."),
+        *options.output_options(),
+        options.limit_option(),
         options.lake_option(),
         options.root_option(),
-        click.Option(
-            ["--refresh/--no-refresh"],
-            default=True,
-            help="With --own: read new transcripts first, or answer from the lake as it is.",
-        ),
+        options.refresh_option("With --own: read new transcripts first, or answer from the lake as it is."),
     ],
     help=answer.__doc__,
     epilog="\b\nExample:\n  tokenlake reproduce R1\n  tokenlake reproduce --own R1 R5 --no-refresh",
