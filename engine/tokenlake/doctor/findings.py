@@ -57,14 +57,9 @@ def listed(names: Sequence[str], most: int = 3) -> str:
 
 def as_result(findings: Iterable[Finding]) -> Result:
     """The findings as rows (check, status, found, to_do), in every form that a report has."""
-    import duckdb
-
-    from tokenlake.query.result import RESULT_TABLE, Meta, Result
+    from tokenlake.query.result import Meta, of_rows
 
     rows = [(item.check, item.status.value, item.found, item.remedy or None) for item in findings]
     counts = [counted(sum(row[1] == status.value for row in rows), status.value) for status in list(Status)[1:]]
-    connection = duckdb.connect()
-    connection.execute(f'create table {RESULT_TABLE} ("check" varchar, status varchar, found varchar, to_do varchar)')
-    if rows:
-        connection.executemany(f"insert into {RESULT_TABLE} values (?, ?, ?, ?)", rows)
-    return Result(connection, Meta(f"{counted(len(rows), 'check')}: {', '.join(counts)}", name="doctor"))
+    meta = Meta(f"{counted(len(rows), 'check')}: {', '.join(counts)}", name="doctor")
+    return of_rows(("check", "status", "found", "to_do"), rows, meta)

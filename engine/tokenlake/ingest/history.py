@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tokenlake.ingest.beside import EPOCH, arrow_table, is_file, text_of
 from tokenlake.ingest.discover import Discovery, file_id
-from tokenlake.schema import KNOWN_PROMPTS, arrow_schema
+from tokenlake.schema import KNOWN_PROMPTS
 from tokenlake.store import partitions
 from tokenlake.store.catalog import Snapshot
 
@@ -32,9 +31,7 @@ select * from {rows}
 qualify row_number() over (partition by host, session_id, project, ts order by file_id, "offset") = 1
 """
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST_MS = 253_402_300_799_999  # the end of the year 9999
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _BLANK = b"\0 \t\r\n"
 _BOM = b"\xef\xbb\xbf"
 
@@ -54,7 +51,7 @@ def read(con: duckdb.DuckDBPyConnection, snapshot: Snapshot, discovery: Discover
 
     A file is read from the last line that the lake has of it on, and whole where that line is no longer there.
     """
-    files = sorted(path for folder in configurations(discovery) if _is_file(path := f"{folder}{os.sep}{HISTORY_NAME}"))
+    files = sorted(path for folder in configurations(discovery) if is_file(path := f"{folder}{os.sep}{HISTORY_NAME}"))
     if not files:
         return Known()
     relation = partitions.relation(KNOWN_PROMPTS, snapshot.paths(KNOWN_PROMPTS.name))
@@ -111,14 +108,6 @@ def configurations(discovery: Discovery) -> set[str]:
     return folders
 
 
-def _is_file(path: str) -> bool:
-    """Whether it is a file itself: a link might lead out of the root."""
-    try:
-        return stat.S_ISREG(os.lstat(path).st_mode)
-    except OSError:
-        return False
-
-
 def _lines(path: str, host: str, number: int, offset: int, ts_ms: int | None, bad: list[int]) -> Iterator[_Row]:
     """The prompts of a file from `offset` on, the one of `ts_ms` there left out; `bad` learns where other lines start.
 
@@ -160,24 +149,19 @@ def _prompt(line: bytes, host: str, number: int, offset: int) -> _Row | None:
         ms = int(ms)
     if isinstance(ms, bool) or not isinstance(ms, int | float) or not 0 <= ms <= _LATEST_MS:
         return None
-    ts = _EPOCH + timedelta(milliseconds=int(ms))
+    ts = EPOCH + timedelta(milliseconds=int(ms))
     return ts, text_of(record.get("sessionId")), text_of(record.get("project")), host, number, offset
 
 
-def text_of(value: object) -> str | None:
-    """A string that may be stored: lone surrogates become U+FFFD."""
-    return _LONE_SURROGATE.sub("\ufffd", value) if isinstance(value, str) and value else None
-
-
 def _milliseconds(ts: datetime) -> int:
-    return (ts - _EPOCH) // timedelta(milliseconds=1)
+    return (ts - EPOCH) // timedelta(milliseconds=1)
 
 
 def _beyond(con: duckdb.DuckDBPyConnection, relation: str, rows: Sequence[_Row]) -> pa.Table | None:
     """Those of the rows that the lake does not know, each prompt once; None where there are none."""
     if not rows:
         return None
-    con.register("read_prompts", _table(rows))
+    con.register("read_prompts", arrow_table(KNOWN_PROMPTS, rows))
     found = con.sql(
         f"select new.* from ({DISTINCT.format(rows='read_prompts')}) new"
         f" where not exists (select 1 from {relation} known where known.ts = new.ts and known.host = new.host"
@@ -186,13 +170,3 @@ def _beyond(con: duckdb.DuckDBPyConnection, relation: str, rows: Sequence[_Row])
     ).to_arrow_table()
     con.unregister("read_prompts")
     return found if found.num_rows else None
-
-
-def _table(rows: Sequence[_Row]) -> pa.Table:
-    import pyarrow as pa
-
-    columns = list(zip(*rows, strict=True))
-    schema = arrow_schema(KNOWN_PROMPTS)
-    return pa.table(
-        [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
-    )

@@ -6,7 +6,6 @@ import json
 import math
 import os
 import socket
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,16 +13,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tokenlake.ingest.beside import EPOCH, arrow_table, is_file, text_of
 from tokenlake.ingest.discover import file_id
-from tokenlake.ingest.history import text_of
-from tokenlake.schema import QUOTA_SAMPLES, arrow_schema
+from tokenlake.schema import QUOTA_SAMPLES
 from tokenlake.store import partitions
 from tokenlake.store.catalog import SAMPLES_NAME, Snapshot
 
 if TYPE_CHECKING:
     import duckdb
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # One sample an instant, machine and window, whichever file and order it comes from.
 DISTINCT = """
@@ -49,15 +47,15 @@ def read(con: duckdb.DuckDBPyConnection, snapshot: Snapshot, roots: Sequence[str
     A file is read from the last sample that the lake has of it, and from its start where that is no longer
     there. The samples are `host`'s, those of the lake's own file this machine's, unless a line names its host.
     """
-    files = {str(place): host for root in roots for place in _beside_projects(Path(root)) if _is_file(place)}
+    files = {str(place): host for root in roots for place in _beside_projects(Path(root)) if is_file(place)}
     own = snapshot.root / SAMPLES_NAME
-    if _is_file(own):
+    if is_file(own):
         files.setdefault(os.path.realpath(own), socket.gethostname())
     if not files:
         return Samples()
     relation = partitions.relation(QUOTA_SAMPLES, snapshot.paths(QUOTA_SAMPLES.name))
     last = f'select file_id, max("offset"), arg_max(epoch_us(ts), "offset") from {relation} group by file_id'
-    known = {row[0]: (row[1], _EPOCH + timedelta(microseconds=row[2])) for row in con.execute(last).fetchall()}
+    known = {row[0]: (row[1], EPOCH + timedelta(microseconds=row[2])) for row in con.execute(last).fetchall()}
     rows: list[tuple[Any, ...]] = []
     warnings: list[str] = []
     for path, machine in sorted(files.items()):
@@ -78,7 +76,7 @@ def added(con: duckdb.DuckDBPyConnection, snapshot: Snapshot, samples: Samples, 
     """`snapshot` with the samples in it; the table is small and is written anew, below `staging`."""
     if not samples.rows:
         return snapshot
-    con.register("new_samples", _table(samples.rows))
+    con.register("new_samples", arrow_table(QUOTA_SAMPLES, samples.rows))
     relation = partitions.relation(QUOTA_SAMPLES, snapshot.paths(QUOTA_SAMPLES.name))
     query = DISTINCT.format(rows=f"(select * from {relation} union all by name select * from new_samples)")
     paths = partitions.write(con, QUOTA_SAMPLES, query, staging, f"{snapshot.commit:06d}")
@@ -91,14 +89,6 @@ def _beside_projects(root: Path) -> Iterator[Path]:
     yield root / SAMPLES_NAME
     if root.name == "projects":
         yield root.parent / SAMPLES_NAME
-
-
-def _is_file(path: Path) -> bool:
-    """Whether it is a file itself: a link might lead out of the root."""
-    try:
-        return stat.S_ISREG(path.lstat().st_mode)
-    except OSError:
-        return False
 
 
 def _read_file(
@@ -157,7 +147,7 @@ def _use(state: object) -> tuple[float, datetime]:
     try:
         if len(numbers) != 2 or not all(math.isfinite(value) for value in numbers) or numbers[0] < 0:
             raise ValueError("no percentage or no reset")
-        return float(numbers[0]), _EPOCH + timedelta(seconds=numbers[1])
+        return float(numbers[0]), EPOCH + timedelta(seconds=numbers[1])
     except OverflowError:
         raise ValueError("a number out of range") from None
 
@@ -166,18 +156,8 @@ def _unknown(con: duckdb.DuckDBPyConnection, relation: str, rows: Sequence[tuple
     """Those of the rows that would change the table."""
     if not rows:
         return []
-    con.register("read_samples", _table(rows))
+    con.register("read_samples", arrow_table(QUOTA_SAMPLES, rows))
     together = DISTINCT.format(rows=f"(select * from {relation} union all by name select * from read_samples)")
     ((new,),) = con.execute(f"select count(*) from (({together}) except all (select * from {relation}))").fetchall()
     con.unregister("read_samples")
     return list(rows) if new else []
-
-
-def _table(rows: Sequence[tuple[Any, ...]]) -> Any:
-    import pyarrow as pa
-
-    columns = list(zip(*rows, strict=True))
-    schema = arrow_schema(QUOTA_SAMPLES)
-    return pa.table(
-        [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,19 @@ class Meta:
     cost_mode: str | None = None
     prices: tuple[str, ...] = ()
     unpriced: tuple[Unpriced, ...] = ()
+
+
+def of_rows(columns: Sequence[str], rows: Sequence[Row], meta: Meta) -> Result:
+    """Rows of texts that were made without a query, as a result: for every form that a report's has."""
+    import duckdb
+
+    connection = duckdb.connect()
+    texts = ", ".join(f'"{name}" varchar' for name in columns)
+    connection.execute(f"create table {RESULT_TABLE} ({texts})")
+    if rows:
+        marks = ", ".join("?" * len(columns))
+        connection.executemany(f"insert into {RESULT_TABLE} values ({marks})", list(rows))
+    return Result(connection, meta)
 
 
 class Result:

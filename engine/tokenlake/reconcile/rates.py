@@ -20,8 +20,6 @@ from tokenlake.reconcile import totals
 from tokenlake.reconcile.program import Program
 
 KINDS = ("input", "output", "cache_write_5m", "cache_write_1h", "cache_read")
-TIER_TOKENS = 200_000
-"""Tokens of a kind in one row above which a price of its own may hold."""
 
 KEPT = "rates.csv"
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
-from tokenlake.query.result import RESULT_TABLE, Meta, Result
+from tokenlake.query.result import Meta, Result, of_rows
 from tokenlake.synth.specs import Published
 
 if TYPE_CHECKING:
@@ -133,12 +133,4 @@ def _places(text: str) -> int:
 
 def as_result(title: str, kind: type[DataclassInstance], rows: Sequence[DataclassInstance]) -> Result:
     """Rows of one dataclass as a result, for every form that a report's has; all columns are texts."""
-    import duckdb
-
-    connection = duckdb.connect()
-    names = [field.name for field in fields(kind)]
-    connection.execute(f"create table {RESULT_TABLE} ({', '.join(f'{name} varchar' for name in names)})")
-    if rows:
-        marks = ", ".join("?" * len(names))
-        connection.executemany(f"insert into {RESULT_TABLE} values ({marks})", [astuple(row) for row in rows])
-    return Result(connection, Meta(title))
+    return of_rows([field.name for field in fields(kind)], [astuple(row) for row in rows], Meta(title))
