@@ -67,8 +67,8 @@ class Parser:
         suspects |= self._unspoken(batch)
         suspects |= dict.fromkeys(np.flatnonzero(giant).tolist(), True)
         self._repair(batch, suspects)
-        self._look_again()
-        if self._repair(batch, self._found(claude.SUSPECT_LOOKS)):
+        looks = self._look_again()
+        if looks and self._repair(batch, self._found(claude.suspect_looks(looks))):
             self._look_again()
         con.execute("drop table looked_at")
         self._set("blanks", _blanks_table(batch, self._blank))
@@ -85,9 +85,12 @@ class Parser:
     _blank: Integers
     _tables: dict[str, pa.Table]
 
-    def _look_again(self) -> None:
+    def _look_again(self) -> set[str]:
+        """Looks at some lines a second time, for what only they may hold; returns which looks that took."""
         self.con.execute(f"create or replace temp table looked_at as {claude.LOOKED_AT}")
-        self._set("second_look", self._query(claude.SECOND_LOOK))
+        looks = {look for (look,) in self.con.execute("select distinct look from looked_at").fetchall()}
+        self._set("second_look", self._query(claude.second_look(looks)))
+        return looks
 
     def _query(self, query: str) -> pa.Table:
         return self.con.sql(query).to_arrow_table()
@@ -169,7 +172,8 @@ class Parser:
             ("others", claude.others, "not as_assistant"),
         ):
             self._remove(name, rows)
-            self._append(name, parse(f"repaired where {side}"))
+            if any(line[-2] is (side == "as_assistant") for line in repaired):
+                self._append(name, parse(f"repaired where {side}"))
         self._suspects += rows
         self._repaired += repaired
         con.register("suspects", _rows_table(self._suspects))

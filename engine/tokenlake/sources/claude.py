@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 from typing import Any
 
@@ -155,7 +155,7 @@ _TRUTHS = {"isMeta": "JSON", "isCompactSummary": "JSON"}
 _SAID_PLAINLY = {**_TRUTHS, "message": {"content": "VARCHAR"}}
 _SAID_IN_BLOCKS = {**_TRUTHS, "message": {"content": [_BLOCK]}}
 _QUEUED = {"attachment": {"prompt": "VARCHAR", "commandMode": "VARCHAR"}}
-_QUEUED_IN_BLOCKS = {"attachment": {"prompt": [{"type": "VARCHAR", "text": "VARCHAR"}]}}
+_QUEUED_IN_BLOCKS = {"attachment": {"prompt": [_BLOCK]}}
 _PROGRESS = {
     "version": "VARCHAR",
     "gitBranch": "VARCHAR",
@@ -332,15 +332,20 @@ def _any(macro: str, *columns: str) -> str:
     return " or ".join(f"{macro}({column})" for column in columns)
 
 
+def _some(macro: str, *columns: str) -> str:
+    """The same, planned faster and computed slower: for few rows."""
+    return f"len(list_filter([{', '.join(columns)}], lambda x: {macro}(x))) > 0"
+
+
 _SUSPECT = f"""
   refused or (type is null) or not_a_time(timestamp, ts) or not_a_truth(is_sidechain)
   or {_any("maybe_unquoted_id", "uuid", "session_id")} or {_any("maybe_unquoted", "cwd", "agent_id")}
 """
 _ADVISOR_COUNTS = "|".join(sorted(_USAGE_COUNTS))
+_MESSAGE_TEXTS = ("message_id", "model", "stop_reason", "service_tier", "speed", "inference_geo")
+_MESSAGE_COUNTS = ("input_tokens", "output_tokens", "cache_write_flat", "cache_read_tokens", "web_searches")
 _SUSPECT_MESSAGE = f"""
-  {_any("maybe_unquoted", "message_id", "model", "stop_reason", "service_tier", "speed", "inference_geo")}
-  or {_any("not_a_count", "input_tokens", "output_tokens", "cache_write_flat", "cache_read_tokens", "web_searches")}
-  or n_blocks is null or output_tokens is null or (has_tool_counts and web_searches is null)
+  n_blocks is null or output_tokens is null or (has_tool_counts and web_searches is null)
   or (cache_split is not null and not regexp_full_match(cache_split,
       '\\{{"ephemeral_(1h|5m)_input_tokens":[0-9]{{1,18}},"ephemeral_(1h|5m)_input_tokens":[0-9]{{1,18}}\\}}'))
   or (iterations is not null and not starts_with(iterations, '['))
@@ -357,6 +362,7 @@ select "row", refused from assistants
 where salvaged is null and (
   {_SUSPECT}
   or {_any("maybe_unquoted", "request_id", "git_branch", "version", "entrypoint", "effort")}
+  or {_any("maybe_unquoted", *_MESSAGE_TEXTS)} or {_any("not_a_count", *_MESSAGE_COUNTS)}
   or {_SUSPECT_MESSAGE}
   or {_SUSPECT_BLOCK}
   or (n_blocks > 0 and block_type is null)
@@ -383,83 +389,129 @@ where salvaged is null and (
 )
 """
 
-# Of whom a second look finds more: the kind of look, what to parse, and what is kept of it.
-_LOOKS: tuple[tuple[str, Any, str], ...] = (
-    (
-        "others where type = 'user' and n_blocks is null",
-        _SAID_PLAINLY,
-        "r.isMeta::varchar as is_meta, r.isCompactSummary::varchar as is_compact_summary, r.message.content as said",
-    ),
-    (
-        "others where type = 'user' and n_blocks is not null"
-        " and (block_type is distinct from 'tool_result' or n_blocks > 1)",
-        _SAID_IN_BLOCKS,
-        "r.isMeta::varchar as is_meta, r.isCompactSummary::varchar as is_compact_summary, r.message.content as blocks",
-    ),
-    ("assistants where n_blocks > 1", _SAID_IN_BLOCKS, "r.message.content as blocks"),
-    (
-        "others where type = 'attachment' and attachment_type = 'queued_command'",
+# A second look at a record finds more: what is parsed, and what is kept of it. Which look a record gets is told by
+# LOOKED_AT; a query is planned for those only that some record gets.
+_TRUTHS_KEPT = "r.isMeta::varchar as is_meta, r.isCompactSummary::varchar as is_compact_summary"
+LOOKS: dict[str, tuple[Mapping[str, Any], str]] = {
+    "said": (_SAID_PLAINLY, f"{_TRUTHS_KEPT}, r.message.content as said"),
+    "blocks": (_SAID_IN_BLOCKS, f"{_TRUTHS_KEPT}, r.message.content as blocks"),
+    "queued": (
         _QUEUED,
         "r.attachment.prompt as said, r.attachment.commandMode as command_mode,"
         f" try(json_transform(raw, {_structure(_QUEUED_IN_BLOCKS)})).attachment.prompt as blocks",
     ),
-    (
-        "others where type = 'progress' and data_type = 'agent_progress'",
+    "progress": (
         _PROGRESS,
         f"r.version as version, r.gitBranch as git_branch, r.entrypoint as entrypoint, r.data as data,"
         f" {_CCUSAGE_COLUMNS}",
     ),
-    (
-        "others where type not in ('user', 'file-history-snapshot', 'progress', 'attachment')",
-        _DETAILS,
-        "r as details",
-    ),
-    ("assistants where model = '<synthetic>'", _DETAILS, "r as details"),
-)
+    "details": (_DETAILS, "r as details"),
+}
+_LOOKED = '"row", file_id, "offset", line, type, salvaged'
 LOOKED_AT = f"""
 -- The lines of these, found in one scan of all lines.
-select "row", raw from lines
-semi join ({" union all ".join(f'select "row" from {chosen}' for chosen, _, _ in _LOOKS)}) using ("row")
+select chosen.*, raw from lines join (
+  select {_LOOKED},
+    case
+      when type = 'user' then case when n_blocks is null then 'said'
+        when block_type is distinct from 'tool_result' or n_blocks > 1 then 'blocks' end
+      when type = 'attachment' then case when attachment_type = 'queued_command' then 'queued' end
+      when type = 'progress' then case when data_type = 'agent_progress' then 'progress' end
+      when type <> 'file-history-snapshot' then 'details' end as look
+  from others where look is not null
+  union all
+  select {_LOOKED}, 'blocks' from assistants where n_blocks > 1
+  union all
+  select {_LOOKED}, 'details' from assistants where model = '<synthetic>'
+) chosen using ("row")
 """
-SECOND_LOOK = " union all by name ".join(
-    f"""(
-select file_id, "offset", line, type, salvaged, {kept}
-from (
-  select chosen.*, raw, try(json_transform(raw, {_structure(shape)})) as r
-  from (select "row", file_id, "offset", line, type, salvaged from {chosen}) chosen join looked_at using ("row")
-))"""
-    for chosen, shape, kept in _LOOKS
-)
+
+
+def _type_of(shape: Any) -> str:
+    """The type of what the JSON engine makes of a shape."""
+    if isinstance(shape, list):
+        return f"{_type_of(shape[0])}[]"
+    if isinstance(shape, Mapping):
+        return "struct(" + ", ".join(f'"{name}" {_type_of(inner)}' for name, inner in shape.items()) + ")"
+    return str(shape)
+
+
+_NO_LOOK = f"""
+select null::bigint as file_id, null::bigint as "offset", null::bigint as line, null::varchar as type,
+  null::varchar as salvaged, null::varchar as is_meta, null::varchar as is_compact_summary, null::varchar as said,
+  null::{_type_of([_BLOCK])} as blocks, null::varchar as command_mode, null::varchar as version,
+  null::varchar as git_branch, null::varchar as entrypoint, null::{_type_of(_PROGRESS["data"])} as data,
+  null::boolean as has_usage_bytes, null::varchar as null_field, null::{_type_of(_DETAILS)} as details
+limit 0
+"""
+
+
+def second_look(looks: Iterable[str]) -> str:
+    """The query that makes these looks at the lines in `looked_at`; its columns are those of all of them."""
+    parts = [
+        f"""
+select file_id, "offset", line, type, salvaged, {LOOKS[look][1]}
+from (select *, try(json_transform(raw, {_structure(LOOKS[look][0])})) as r from looked_at where look = '{look}')"""
+        for look in LOOKS
+        if look in looks
+    ]
+    return " union all by name ".join(f"({part})" for part in (_NO_LOOK, *parts))
+
+
 _ODD_BLOCKS = f"""
   len(list_filter(blocks, lambda b: b.type is null  -- also where it is no object
-    or {_any("maybe_unquoted", "b.type", "b.tool_use_id", "b.id", "b.name", "left(b.thinking, 40)")}
+    or {_some("maybe_unquoted", "b.type", "b.tool_use_id", "b.id", "b.name", "left(b.thinking, 40)")}
     or coalesce(left(b.input, 1) <> '{{', false) or not_a_truth(b.is_error)
     or (maybe_unquoted(b.text) and json_valid(b.text)))) > 0
 """
-SUSPECT_LOOKS = f"""
--- A second look finds more fields, and so more wrong types.
-select lines."row", false as refused
-from (
-  select file_id, "offset" from second_look
-  where salvaged is null and (
-    not_a_truth(is_meta) or not_a_truth(is_compact_summary)
-    or {_any("maybe_unquoted", "version", "git_branch", "entrypoint", "command_mode", "data.agentId")}
-    or (type = 'user' and said is null and blocks is null)
-    or (maybe_unquoted(said) and json_valid(said) and blocks is null)
-    or (blocks is not null and {_ODD_BLOCKS})
-    or {_any("maybe_unquoted", "details.customTitle", "details.aiTitle", "details.agentName")}
-  )
-  union
-  select file_id, "offset" from (
-    select file_id, "offset", e.type as type, e.timestamp as timestamp, try_cast(e.timestamp as timestamptz) as ts,
-      e.uuid as uuid, e.requestId as request_id, e.message.content as blocks, {_MESSAGE_COLUMNS.format(r="e")}
-    from (select file_id, "offset", data.message as e from second_look where salvaged is null and data is not null)
-  )
-  where type is null or not_a_time(timestamp, ts) or {_any("maybe_unquoted", "type", "uuid", "request_id")}
-    or (type = 'assistant' and ({_SUSPECT_MESSAGE}))
-    or (type in ('assistant', 'user') and (n_blocks is null or {_ODD_BLOCKS}))
-) odd join lines using (file_id, "offset")
+_DOUBTS = {
+    "said": """
+  not_a_truth(is_meta) or not_a_truth(is_compact_summary) or (said is null)
+  or (maybe_unquoted(said) and json_valid(said))
+""",
+    "blocks": f"""
+  not_a_truth(is_meta) or not_a_truth(is_compact_summary) or (blocks is not null and {_ODD_BLOCKS})
+""",
+    "queued": f"""
+  maybe_unquoted(command_mode) or (blocks is null and maybe_unquoted(said) and json_valid(said))
+  or (blocks is not null and {_ODD_BLOCKS})
+""",
+    "progress": _some("maybe_unquoted", "version", "git_branch", "entrypoint", "data.agentId"),
+    "details": _some("maybe_unquoted", "details.customTitle", "details.aiTitle", "details.agentName"),
+}
+_LOOKED_BY = {
+    "said": "type = 'user' and blocks is null",
+    "blocks": "blocks is not null and type <> 'attachment'",
+    "queued": "type = 'attachment'",
+    "progress": "data is not null",
+    "details": "details is not null",
+}
+_DOUBTED_MESSAGES = f"""
+select file_id, "offset" from (
+  select file_id, "offset", e.type as type, e.timestamp as timestamp, try_cast(e.timestamp as timestamptz) as ts,
+    e.uuid as uuid, e.requestId as request_id, e.message.content as blocks, {_MESSAGE_COLUMNS.format(r="e")}
+  from (select file_id, "offset", data.message as e from second_look where salvaged is null and data is not null)
+)
+where type is null or not_a_time(timestamp, ts) or {_some("maybe_unquoted", "type", "uuid", "request_id")}
+  or (type = 'assistant' and ({_SUSPECT_MESSAGE}))
+  or (type = 'assistant' and ({_some("maybe_unquoted", *_MESSAGE_TEXTS)} or {_some("not_a_count", *_MESSAGE_COUNTS)}))
+  or (type in ('assistant', 'user') and (n_blocks is null or {_ODD_BLOCKS}))
 """
+
+
+def suspect_looks(looks: Iterable[str]) -> str:
+    """Of these looks, the lines to be repaired by hand: they find more fields, and so more wrong types."""
+    doubts = [
+        f'select file_id, "offset" from second_look where salvaged is null and {_LOOKED_BY[look]} and ({doubt})'
+        for look, doubt in _DOUBTS.items()
+        if look in looks
+    ]
+    doubts += [_DOUBTED_MESSAGES] if "progress" in looks else []
+    return f"""
+select distinct looked_at."row", false as refused
+from ({" union all ".join(f"({doubt})" for doubt in doubts)}) odd join looked_at using (file_id, "offset")
+"""
+
 
 # --- what records mean: the rows that a segment adds to each table -------------------------------------------------
 # These read `assistants`, `others`, `second_look` and `embedded` of a whole segment, and the variables host and
