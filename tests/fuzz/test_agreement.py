@@ -7,10 +7,10 @@ from random import Random
 
 import pytest
 from benchmarks.mutations import deep, every_place, sample_lines, transcript, with_value_at
-from fuzz.agreement import differences, lake_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fuzz.agreement import differences, lake_of
 from tokenlake.synth.options import SynthOptions
 from tokenlake.synth.tree import write_tree
 

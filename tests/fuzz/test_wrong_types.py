@@ -10,8 +10,9 @@ import pytest
 from accounting.lakes import one, tokens
 from accounting.transcripts import S1, assistant, jsonl, usage
 from benchmarks.mutations import WRONG, every_place, sample_lines, with_value_at
-from fuzz.agreement import differences
 from tests.conftest import Ingest
+
+from fuzz.agreement import differences
 
 
 def shape(line: bytes) -> tuple[Any, ...]:
