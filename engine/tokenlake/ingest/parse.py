@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tokenlake.ingest.prepared import PreparedQueries
 from tokenlake.ingest.salvage import GIANT_BYTES, HEAD_BYTES, Reject, salvage
 from tokenlake.sources import ccusage, claude
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import duckdb
+    import numpy.typing as npt
     import pyarrow as pa
 
     from tokenlake.ingest.read import Batch, Integers
@@ -21,12 +25,6 @@ PARSED = ("assistants", "others", "second_look", "blanks")
 `blanks` (file_id, bytes) has the blank bytes of transcripts, newlines aside.
 """
 
-
-_LINES_AS_LOGGED = "select * from assistant_lines union all select * from other_lines"
-_LINES_REPAIRED = (
-    f'select * from ({_LINES_AS_LOGGED}) anti join suspects using ("row")'
-    " union all by name select * exclude (as_assistant) from repaired"
-)
 _Line = tuple[int, int, int, int, int, int, str, bool, str]  # as in _lines_table
 
 
@@ -38,6 +36,7 @@ class Parser:
 
     def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
         self.con = con
+        self.queries = PreparedQueries(con)
         self.rejects: list[Reject] = []
         self.parsed: dict[str, list[pa.Table]] = {name: [] for name in PARSED}
 
@@ -48,66 +47,58 @@ class Parser:
 
     def add(self, batch: Batch) -> int:
         """Parses a batch; returns the bytes that are held of it. Its buffer is free to use afterwards."""
-        con = self.con
-        con.register("heads", batch.heads(claude.HEAD_BYTES))
-        as_assistant = con.execute(claude.LOOKS_LIKE_ASSISTANT).fetchnumpy()["as_assistant"]
+        queries = self.queries
+        queries["heads"] = batch.heads(claude.HEAD_BYTES)
+        as_assistant = queries.column(claude.LOOKS_LIKE_ASSISTANT)
         blank, lengths = batch.blank_edges(), batch.lengths()
         giant = lengths > GIANT_BYTES
         # Giants the engine could only parse in a multiple of their bytes: they are made smaller first.
         plain = (blank < lengths) & ~giant
         for name, side in (("assistant_lines", as_assistant), ("other_lines", ~as_assistant)):
-            con.register(name, batch.to_arrow(side & plain, lengths - blank))
-        self._suspects, self._repaired = [], []
+            queries[name] = batch.to_arrow(side & plain, lengths - blank)
+        self._repaired = []
         self._blank = np.where(giant, 0, blank)
-        con.execute(f"create or replace temp view lines as {_LINES_AS_LOGGED}")
-        self._set("assistants", self._query(claude.assistants("assistant_lines")))
-        self._set("others", self._query(claude.others("other_lines")))
-        self._parse_misjudged()
+        queries["repaired"] = _lines_table([])
+        queries["assistants"] = self.queries.table(claude.assistants("assistant_lines"))
+        queries["others"] = self.queries.table(claude.others("other_lines"))
+        self._parse_misjudged(batch)
         suspects = self._found(claude.SUSPECT_ASSISTANTS, claude.SUSPECT_OTHERS)
         suspects |= self._unspoken(batch)
         suspects |= dict.fromkeys(np.flatnonzero(giant).tolist(), True)
         self._repair(batch, suspects)
-        looks = self._look_again()
+        looks = self._look_again(batch)
         if looks and self._repair(batch, self._found(claude.suspect_looks(looks))):
-            self._look_again()
-        con.execute("drop table looked_at")
-        self._set("blanks", _blanks_table(batch, self._blank))
+            self._look_again(batch)
+        queries["blanks"] = _blanks_table(batch, self._blank)
+        held_bytes = 0
         for name in PARSED:
-            self.parsed[name].append(self._tables[name])
-            con.unregister(name)
-        for name in ("heads", "assistant_lines", "other_lines"):
-            con.unregister(name)
-        return sum(int(table.nbytes) for table in self._tables.values())
+            self.parsed[name].append(queries[name])
+            held_bytes += queries[name].nbytes
+        queries.clear()
+        return held_bytes
 
-    # Of the batch at hand: the parsed tables, the rows that were doubted, and what was made of their lines.
-    _suspects: list[int]
+    # Of the batch at hand: what was made of lines that were doubted, and the blank bytes of each line.
     _repaired: list[_Line]
     _blank: Integers
-    _tables: dict[str, pa.Table]
 
-    def _look_again(self) -> set[str]:
+    def _look_again(self, batch: Batch) -> set[str]:
         """Looks at some lines a second time, for what only they may hold; returns which looks that took."""
-        self.con.execute(f"create or replace temp table looked_at as {claude.LOOKED_AT}")
-        looks = {look for (look,) in self.con.execute("select distinct look from looked_at").fetchall()}
-        self._set("second_look", self._query(claude.second_look(looks)))
+        self.queries["looks"] = self.queries.table(claude.LOOKS_TAKEN)
+        rows = self.queries["looks"]["row"].to_numpy()
+        self.queries["lines"] = batch.to_arrow(_at(rows[rows < len(batch.ends)], batch))
+        self.queries["looked_at"] = self.queries.table(claude.LOOKED_AT)
+        looks = set(self.queries["looked_at"]["look"].unique().to_pylist())
+        self.queries["second_look"] = self.queries.table(claude.second_look(looks))
         return looks
 
-    def _query(self, query: str) -> pa.Table:
-        return self.con.sql(query).to_arrow_table()
-
-    def _set(self, name: str, table: pa.Table) -> None:
-        """Makes `table` the relation `name` of the batch at hand."""
-        self._tables = {**getattr(self, "_tables", {}), name: table}
-        self.con.register(name, table)
-
-    def _parse_misjudged(self) -> None:
+    def _parse_misjudged(self, batch: Batch) -> None:
         """Parses the lines again that are something else than their first bytes promised."""
         wrong = {
             "assistants": "not refused and type is distinct from 'assistant'",
             "others": "type = 'assistant'",
         }
         rows = {
-            name: [row for (row,) in self.con.execute(f'select "row" from {name} where {condition}').fetchall()]
+            name: [row for (row,) in self.queries.rows(f'select "row" from {name} where {condition}')]
             for name, condition in wrong.items()
         }
         for name, right, parse in (
@@ -115,45 +106,41 @@ class Parser:
             ("others", "assistants", claude.assistants),
         ):
             if rows[name]:
-                self.con.register("misjudged", _rows_table(rows[name]))
-                self._append(right, parse('lines semi join misjudged using ("row")'))
+                self.queries["misjudged"] = batch.to_arrow(_at(rows[name], batch))
+                self._append(right, parse("misjudged"))
                 self._remove(name, rows[name])
-                self.con.unregister("misjudged")
 
     def _append(self, name: str, query: str) -> None:
         import pyarrow as pa
 
-        more = self._query(query)
-        self._set(name, pa.concat_tables([self._tables[name], more.cast(self._tables[name].schema)]))
+        table, more = self.queries[name], self.queries.table(query)
+        self.queries[name] = pa.concat_tables([table, more.cast(table.schema)])
 
     def _remove(self, name: str, rows: list[int]) -> None:
         import pyarrow.compute as pc
 
-        table = self._tables[name]
+        table = self.queries[name]
         gone = pc.is_in(table["row"], value_set=_rows_table(rows)["row"].combine_chunks())
-        self._set(name, table.filter(pc.invert(gone)))
+        if pc.any(gone).as_py():  # giants were never parsed
+            self.queries[name] = table.filter(pc.invert(gone))
 
     def _found(self, *suspicions: str) -> dict[int, bool]:
         """The rows that are doubted, and whether the engine refused them."""
-        return dict(self.con.execute(" union ".join(f"({query})" for query in suspicions)).fetchall())
+        return dict(self.queries.rows(" union ".join(f"({query})" for query in suspicions)))
 
     def _unspoken(self, batch: Batch) -> dict[int, bool]:
         """The rows of assistant records whose first text is no string."""
-        rows = self.con.execute(claude.SPOKEN_JSON).fetchnumpy()["row"]
+        rows = self.queries.column(claude.SPOKEN_JSON)
         if not rows.size:
             return {}
-        chosen = np.zeros(len(batch.ends), dtype=np.bool_)
-        chosen[rows] = True
-        self.con.register("spoken", batch.to_arrow(chosen))
-        found = dict.fromkeys((row for (row,) in self.con.execute(claude.SUSPECT_SPOKEN).fetchall()), False)
-        self.con.unregister("spoken")
-        return found
+        self.queries["spoken"] = batch.to_arrow(_at(rows, batch))
+        return dict.fromkeys((row for (row,) in self.queries.rows(claude.SUSPECT_SPOKEN)), False)
 
     def _repair(self, batch: Batch, suspects: dict[int, bool]) -> bool:
         """Replaces suspect rows by what salvage makes of their lines; whether there were any."""
         if not suspects:
             return False
-        con = self.con
+        queries = self.queries
         rows = list(suspects)
         number = len(batch.ends) + len(self._repaired)
         repaired: list[_Line] = []
@@ -166,7 +153,7 @@ class Parser:
             for found in salvaged.records:
                 where = (number + len(repaired), file_id, line, found.offset, found.length)
                 repaired.append((*where, found.odd, flaw, found.kind == "assistant", found.raw))
-        con.register("repaired", _lines_table(repaired))
+        queries["repaired"] = _lines_table(repaired)
         for name, parse, side in (
             ("assistants", claude.assistants, "as_assistant"),
             ("others", claude.others, "not as_assistant"),
@@ -174,11 +161,8 @@ class Parser:
             self._remove(name, rows)
             if any(line[-2] is (side == "as_assistant") for line in repaired):
                 self._append(name, parse(f"repaired where {side}"))
-        self._suspects += rows
         self._repaired += repaired
-        con.register("suspects", _rows_table(self._suspects))
-        con.register("repaired", _lines_table(self._repaired))
-        con.execute(f"create or replace temp view lines as {_LINES_REPAIRED}")
+        queries["repaired"] = _lines_table(self._repaired)
         self._reject_unreadable()
         return True
 
@@ -187,16 +171,24 @@ class Parser:
         import pyarrow.compute as pc
 
         for name in ("assistants", "others"):
-            lost = self.con.execute(
+            lost = self.queries.rows(
                 'select file_id, line, "offset", bytes, raw from repaired'
                 f' semi join (select file_id, "offset" from {name} where refused) using (file_id, "offset")'
-            ).fetchall()
+            )
             if lost:
-                self._set(name, self._tables[name].filter(pc.invert(self._tables[name]["refused"])))
+                table = self.queries[name]
+                self.queries[name] = table.filter(pc.invert(table["refused"]))
             self.rejects += [
                 Reject(file_id, line, offset, length, "unreadable", raw.encode()[:HEAD_BYTES])
                 for file_id, line, offset, length, raw in lost
             ]
+
+
+def _at(rows: Sequence[int] | Integers, batch: Batch) -> npt.NDArray[np.bool_]:
+    """For each line of the batch, whether it is one of `rows`."""
+    chosen = np.zeros(len(batch.ends), dtype=np.bool_)
+    chosen[rows] = True
+    return chosen
 
 
 def _rows_table(rows: list[int]) -> pa.Table:

@@ -28,7 +28,8 @@ NULL_FIELDS = (
 )
 """A null in a field of one of these names, anywhere in a line, and the line is left out."""
 
-NULL_PATTERN = rf'[{{,]\s*"({"|".join(NULL_FIELDS)})"\s*:\s*null'
+# Begins with a literal, which the engine's matcher seeks three times as fast; inside a string the quotes are escaped.
+NULL_PATTERN = rf'"({"|".join(NULL_FIELDS)})"\s*:\s*null'
 VERSION_PATTERN = r"[0-9]+[.][0-9]+[.][0-9]+.*"
 ZONED_PATTERN = r".*(Z|[+-][0-9]{2}:?[0-9]{2})"
 TIME_PATTERN = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{3})?(Z|[+-][0-9]{2}:[0-5][0-9])"
@@ -47,7 +48,7 @@ class Row:
     and `message_id` that of the request with the call's number among its advisor calls.
     """
 
-    ts: datetime
+    ts: int
     session_id: str | None
     message_id: str | None
     request_id: str | None
@@ -335,12 +336,16 @@ def _count(owner: _Object, name: str, required: bool = False) -> int:
     return value
 
 
-def _time(text: object) -> datetime:
+def _time(text: object) -> int:
+    """Microseconds since 1970; of the calendar's year 0 too, which Python has not."""
     if text is None:
         raise _RefusedError("no timestamp")
     if isinstance(text, str) and re.fullmatch(TIME_PATTERN, text):
         try:
-            return datetime.fromisoformat(text)
+            # Years repeat after 400 of them.
+            moved = _FOUR_CENTURIES if text.startswith("0000-") else timedelta()
+            found = datetime.fromisoformat(f"0400{text[4:]}" if moved else text)
+            return (found - _EPOCH - moved) // timedelta(microseconds=1)
         except ValueError:
             raise _RefusedError("timestamp is no time") from None
     if not isinstance(text, str) or re.fullmatch(ZONED_PATTERN, text):

@@ -390,7 +390,7 @@ where salvaged is null and (
 """
 
 # A second look at a record finds more: what is parsed, and what is kept of it. Which look a record gets is told by
-# LOOKED_AT; a query is planned for those only that some record gets.
+# LOOKS_TAKEN; a query is planned for those only that some record gets.
 _TRUTHS_KEPT = "r.isMeta::varchar as is_meta, r.isCompactSummary::varchar as is_compact_summary"
 LOOKS: dict[str, tuple[Mapping[str, Any], str]] = {
     "said": (_SAID_PLAINLY, f"{_TRUTHS_KEPT}, r.message.content as said"),
@@ -408,22 +408,24 @@ LOOKS: dict[str, tuple[Mapping[str, Any], str]] = {
     "details": (_DETAILS, "r as details"),
 }
 _LOOKED = '"row", file_id, "offset", line, type, salvaged'
-LOOKED_AT = f"""
--- The lines of these, found in one scan of all lines.
-select chosen.*, raw from lines join (
-  select {_LOOKED},
-    case
-      when type = 'user' then case when n_blocks is null then 'said'
-        when block_type is distinct from 'tool_result' or n_blocks > 1 then 'blocks' end
-      when type = 'attachment' then case when attachment_type = 'queued_command' then 'queued' end
-      when type = 'progress' then case when data_type = 'agent_progress' then 'progress' end
-      when type <> 'file-history-snapshot' then 'details' end as look
-  from others where look is not null
-  union all
-  select {_LOOKED}, 'blocks' from assistants where n_blocks > 1
-  union all
-  select {_LOOKED}, 'details' from assistants where model = '<synthetic>'
-) chosen using ("row")
+LOOKS_TAKEN = f"""
+select {_LOOKED},
+  case
+    when type = 'user' then case when n_blocks is null then 'said'
+      when block_type is distinct from 'tool_result' or n_blocks > 1 then 'blocks' end
+    when type = 'attachment' then case when attachment_type = 'queued_command' then 'queued' end
+    when type = 'progress' then case when data_type = 'agent_progress' then 'progress' end
+    when type <> 'file-history-snapshot' then 'details' end as look
+from others where look is not null
+union all
+select {_LOOKED}, 'blocks' from assistants where n_blocks > 1
+union all
+select {_LOOKED}, 'details' from assistants where model = '<synthetic>'
+"""
+LOOKED_AT = """
+-- These with their lines: as logged or as repaired.
+select looks.*, raw
+from looks join (select "row", raw from lines union all select "row", raw from repaired) using ("row")
 """
 
 
