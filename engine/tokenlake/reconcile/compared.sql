@@ -9,51 +9,55 @@ with their_names as (
     group by 1
 ),
 
-ours as (
+listed as (
     select
+        'ours' as side,
         day,
         model,
-        count(*)::hugeint as requests,
-        sum(input_tokens)::hugeint as input,
-        sum(output_tokens)::hugeint as output,
-        sum(cache_write_tokens)::hugeint as cache_write,
-        sum(cache_read_tokens)::hugeint as cache_read,
-        sum(cost_pico)::hugeint as cost
+        1 as requests,
+        input_tokens,
+        output_tokens,
+        cache_write_tokens,
+        cache_read_tokens,
+        cost_pico
     from own_requests
-    group by day, model
-),
-
--- Its report has no requests: they are those that its rules lead to.
-followed as (
+    union all by name
+    -- Its report has no requests: they are those that its rules lead to.
     select
+        'theirs' as side,
         day,
         model,
-        count(*)::hugeint as requests,
-        0::hugeint as input,
-        0::hugeint as output,
-        0::hugeint as cache_write,
-        0::hugeint as cache_read,
-        0::hugeint as cost
+        1 as requests
     from their_requests
-    group by day, model
-),
-
-said as (
+    union all by name
     select
+        'theirs' as side,
         their_totals.day,
         coalesce(their_names.model, their_totals.model) as model,
-        0::hugeint as requests,
-        their_totals.input_tokens::hugeint as input,
-        their_totals.output_tokens::hugeint as output,
-        their_totals.cache_write_tokens::hugeint as cache_write,
-        their_totals.cache_read_tokens::hugeint as cache_read,
-        round(their_totals.cost * 1000000000000)::hugeint as cost
+        their_totals.input_tokens,
+        their_totals.output_tokens,
+        their_totals.cache_write_tokens,
+        their_totals.cache_read_tokens,
+        round(their_totals.cost * 1000000000000)::hugeint as cost_pico
     from their_totals
     left join their_names on their_totals.model = their_names.listed
+    union all by name
+    select
+        'explained' as side,
+        day,
+        model,
+        requests,
+        input_tokens,
+        output_tokens,
+        cache_write_tokens,
+        cache_read_tokens,
+        cost_pico
+    from differences
 ),
 
-explanations as (
+amounts as (
     select
+        side,
         day,
         model,
         sum(requests)::hugeint as requests,
@@ -62,18 +66,8 @@ explanations as (
         sum(cache_write_tokens)::hugeint as cache_write,
         sum(cache_read_tokens)::hugeint as cache_read,
         sum(cost_pico)::hugeint as cost
-    from differences
-    group by day, model
-),
-
-figures_of_sides as (
-    select 'ours' as side, * from ours
-    union all
-    select 'theirs' as side, * from followed
-    union all
-    select 'theirs' as side, * from said
-    union all
-    select 'explained' as side, * from explanations
+    from listed
+    group by side, day, model
 ),
 
 figures as (
@@ -83,7 +77,7 @@ figures as (
         model,
         unnest(['requests', 'input', 'output', 'cache_write', 'cache_read', 'cost']) as figure,
         unnest([requests, input, output, cache_write, cache_read, cost]) as amount
-    from figures_of_sides
+    from amounts
 ),
 
 sums as (

@@ -15,8 +15,13 @@ with kept_of_requests as (
         theirs.origin as match_origin,
         theirs.day as match_day,
         theirs.reading_pico as match_pico,
-        theirs.input_tokens + theirs.output_tokens + theirs.own_write_5m_tokens + theirs.cache_write_1h_tokens
-            + theirs.cache_read_tokens as match_tokens
+        coalesce(
+            theirs.input_tokens + theirs.output_tokens + theirs.own_write_5m_tokens + theirs.cache_write_1h_tokens
+                + theirs.cache_read_tokens
+                <> own_requests.input_tokens + own_requests.output_tokens + own_requests.cache_write_tokens
+                + own_requests.cache_read_tokens,
+            false
+        ) as has_other_counts
     from own_requests
     left join their_costs as theirs on own_requests.key = theirs.key and theirs.is_match
 ),
@@ -27,9 +32,7 @@ taken as (
         case
             when match_number is null then coalesce(fate, 'one request there')
             when is_own_row and not is_priced then 'unpriced here'
-            when is_own_row
-                and match_tokens <> input_tokens + output_tokens + cache_write_tokens + cache_read_tokens
-                then 'count of 64 bits'
+            when is_own_row and has_other_counts then 'count of 64 bits'
             when is_own_row then 'another day'
             when fate is not null then fate
             when not is_usage_row then 'not held: ' || coalesce(nullif(match_reason, ''), 'no usage row')
@@ -41,8 +44,7 @@ taken as (
     from kept_of_requests
     -- The others are alike.
     where match_number is null or not is_own_row or cost_pico - web_search_pico <> coalesce(match_pico, 0)
-        or day is distinct from match_day
-        or match_tokens <> input_tokens + output_tokens + cache_write_tokens + cache_read_tokens
+        or day is distinct from match_day or has_other_counts
 ),
 
 given as (

@@ -21,6 +21,7 @@ from tokenlake.reconcile.sight import Known, Sighted
 from tokenlake.reconcile.totals import Total
 from tokenlake.sources import ccusage
 from tokenlake.store.catalog import Snapshot
+from tokenlake.store.ledger import IS_BESIDE
 
 if TYPE_CHECKING:
     import duckdb
@@ -137,7 +138,8 @@ def reconcile(
 
 def _machine(connection: duckdb.DuckDBPyConnection, host: str | None) -> tuple[str, bool]:
     """The host whose transcripts ccusage reads, and whether its disk may be this machine's."""
-    hosts = [name for (name,) in connection.execute("select distinct host from files order by host").fetchall()]
+    rows = connection.execute(f"select distinct host from files where not {IS_BESIDE} order by host").fetchall()
+    hosts = [name for (name,) in rows]
     this = socket.gethostname()
     if host is None:
         host = hosts[0] if len(hosts) == 1 else this
@@ -153,7 +155,8 @@ def _roots(snapshot: Snapshot, host: str) -> list[Path]:
 
 def _known(connection: duckdb.DuckDBPyConnection, host: str) -> list[Known]:
     rows = connection.execute(
-        "select file_id, path, kind, size, mtime_ns, departed_at is not null from files where host = $host",
+        "select file_id, path, kind, size, mtime_ns, departed_at is not null from files"
+        f" where host = $host and not {IS_BESIDE}",
         {"host": host},
     )
     return [Known(*row) for row in rows.fetchall()]

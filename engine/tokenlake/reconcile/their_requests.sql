@@ -18,7 +18,10 @@ counted as (
         kept_rows.is_replayable,
         kept_rows.size_tokens,
         kept_rows.ts,
-        (kept_rows.ts at time zone $tz)::date as day,
+        -- ccusage's day of what is before year 1 is none here.
+        case
+            when (kept_rows.ts at time zone $tz)::date >= date '0001-01-01' then (kept_rows.ts at time zone $tz)::date
+        end as day,
         kept_rows.model,
         kept_rows.speed,
         coalesce(logged.speed, kept_rows.speed) as own_speed,

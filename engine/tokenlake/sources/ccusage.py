@@ -11,7 +11,7 @@ import json
 import math
 import re
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 VERSION = "20.0.24"
@@ -38,14 +38,17 @@ _MAX_COUNT = 2**64 - 1
 _MAX_DEPTH = 127
 _MAX_DIGITS = 308
 _MAX_TRIES = 20
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FOUR_CENTURIES = timedelta(days=146_097)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """What ccusage counts of a line: ids as logged, None where absent; tokens by kind as it reads them.
 
-    Calls of an advisor that a request lists are rows of their own: `advisor_entry` is the place in the list, from 0,
-    and `message_id` that of the request with the call's number among its advisor calls.
+    `ts` are microseconds since 1970, UTC. Calls of an advisor that a request lists are rows of their own:
+    `advisor_entry` is the place in the list, from 0, and `message_id` that of the request with the call's number
+    among its advisor calls.
     """
 
     ts: int
