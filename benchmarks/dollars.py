@@ -33,9 +33,15 @@ _FAST = {"claude-opus-4-6": 6, "claude-opus-4-7": 6, "claude-opus-4-8": 2, "clau
 _WEB_SEARCH = Fraction(10, 1000)
 
 
-def dollars(priced: Iterable[Priced]) -> Fraction:
-    """Give what all requests of models with a price cost, exactly."""
-    return sum((_cost(cell) for cell in priced), Fraction(0))
+def dollars(priced: Iterable[Priced], cost_mode: str = "calculate") -> Fraction:
+    """Give what all requests cost in a cost mode (accounting rule 24), exactly; without a price or a log, nothing."""
+    return sum((_cost_in(cost_mode, cell) for cell in priced), Fraction(0))
+
+
+def _cost_in(cost_mode: str, cell: Priced) -> Fraction:
+    if cost_mode != "calculate" and cell.is_logged:
+        return Fraction(cell.cost_logged_nanodollars, 10**9)
+    return Fraction(0) if cost_mode == "display" else _cost(cell)
 
 
 def _cost(cell: Priced) -> Fraction:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tokenlake.errors import LakeError, SourceError, UsageError
+from tokenlake.store import private
 
 
 def check_space(out: Path, size: int) -> None:
@@ -22,10 +23,10 @@ def check_space(out: Path, size: int) -> None:
 
 @contextmanager
 def filled(out: Path, error_class: type[SourceError] | type[LakeError]) -> Iterator[None]:
-    """A new folder, or an empty one, that is left as it was when filling it fails."""
+    """A new folder that is its owner's alone, or an empty one, that is left as it was when filling it fails."""
     was_there = out.is_dir()
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        private.make_folder(out)
         is_empty = not any(out.iterdir())
     except OSError as error:
         raise UsageError(f"cannot make the folder {out}: {error.strerror}") from None

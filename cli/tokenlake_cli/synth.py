@@ -198,7 +198,8 @@ command = click.Command(
             ["--first-day"],
             callback=_day,
             metavar="DAY",
-            help="Its first day, UTC; that decides about the releases [default: 2025-09-01; a lake's: 2025-11-01].",
+            help="Its first day, UTC; that decides about the releases: those before June 2025 logged costs, for "
+            "--cost-mode [default: 2025-09-01; a lake's: 2025-11-01].",
         ),
         click.Option(
             ["--projects"],

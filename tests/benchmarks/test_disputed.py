@@ -12,7 +12,8 @@ import pytest
 from benchmarks import naive
 from benchmarks.answers import Answer, mismatches
 from benchmarks.contenders import Contender
-from benchmarks.disputed import Dispute, Verdict, all_disputes, judge
+from benchmarks.disputed import Dispute, Verdict, judge
+from benchmarks.disputed_rows import all_disputes
 from benchmarks.verdicts import as_json, verdict_table
 
 from tokenlake import Lake

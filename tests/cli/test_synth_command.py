@@ -139,6 +139,23 @@ def test_a_folder_that_holds_anything_is_left_alone(more: list[str], run: Run, t
     assert [path.name for path in tmp_path.iterdir()] == ["note"]
 
 
+@pytest.mark.parametrize("more", [["--size", "100kB"], ["--lake", "--requests", "500"]])
+def test_a_new_folder_is_its_owners_alone(more: list[str], run: Run, tmp_path: Path) -> None:
+    assert run("synth", str(tmp_path / "made"), *more).code == 0
+    assert (tmp_path / "made").stat().st_mode & 0o777 == 0o700
+
+
+def test_the_truth_of_logged_costs_is_printed(run: Run, tmp_path: Path) -> None:
+    ran = run("synth", str(tmp_path / "made"), "--size", "1MB", "--first-day", "2025-05-01", "--format", "json")
+    (figures,) = json.loads(ran.out)
+    truth = load_truth(tmp_path / "made" / "truth.json")
+    assert (figures["logged_requests"], figures["cost_logged_nanodollars"]) == (
+        truth.logged_requests,
+        truth.cost_logged_nanodollars,
+    )
+    assert 0 < truth.logged_requests < truth.total.requests
+
+
 def test_an_empty_folder_is_taken(run: Run, tmp_path: Path) -> None:
     assert run("synth", str(tmp_path), "--size", "100kB").code == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["projects", "truth.json"]

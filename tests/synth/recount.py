@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,8 +18,8 @@ _STARTS = ('{"parentUuid"', '{"type"')
 _BLOCK_TYPES = frozenset({"text", "image", "tool_result", "tool_use", "thinking"})
 _BOM = b"\xef\xbb\xbf"
 
-Cell = tuple[str, str, bool, bool, bool, int]
-"""UTC day, model, fast, us, batch, and the band of context: 0 to 100,000, above that, above 200,000."""
+Cell = tuple[str, str, bool, bool, bool, int, bool]
+"""UTC day, model, fast, us, batch, the band of context (0 to 100,000, above that, above 200,000), cost logged."""
 
 
 class Row(NamedTuple):
@@ -36,6 +37,7 @@ class Row(NamedTuple):
     factors: tuple[bool, bool, bool]
     web_searches: int
     searching: frozenset[str]
+    nanodollars: int | None
 
 
 class Recount(NamedTuple):
@@ -53,6 +55,8 @@ class Recount(NamedTuple):
     synthetic_rows: int
     partial_requests: int
     web_searches: int
+    logged_requests: int
+    cost_logged_nanodollars: int
     total: dict[str, int]
     by_day: dict[str, dict[str, int]]
     by_model: dict[str, dict[str, int]]
@@ -62,7 +66,7 @@ class Recount(NamedTuple):
 def salvage(line: bytes) -> tuple[list[dict[str, Any]], int]:
     """Read the records of a physical line, joined ones split, cut ones left out, and count the stretches lost."""
     text = line.decode("utf-8", errors="replace")
-    decoder, position, lost = json.JSONDecoder(strict=False), 0, 0
+    decoder, position, lost = json.JSONDecoder(strict=False, parse_float=Decimal), 0, 0
     records: list[dict[str, Any]] = []
     while position < len(text):
         found = record_at(decoder, text, position)
@@ -114,6 +118,7 @@ def rows_of(record: dict[str, Any], path: str, offset: int) -> list[Row]:
         return []
     message = source["message"]
     usage = message["usage"]
+    cost = record.get("costUSD")
     calls = [block for block in message["content"] if block.get("name") == "WebSearch"]
     row = Row(
         key=message.get("id", source["uuid"]),
@@ -132,6 +137,7 @@ def rows_of(record: dict[str, Any], path: str, offset: int) -> list[Row]:
         ),
         web_searches=usage.get("server_tool_use", {}).get("web_search_requests", 0),
         searching=frozenset(block["id"] for block in calls),
+        nanodollars=None if cost is None else int(Decimal(cost).scaleb(9)),
     )
     rows = [row]
     for index, entry in enumerate(usage.get("iterations", [])):
@@ -201,14 +207,17 @@ def recount(root: Path) -> Recount:
         called = frozenset().union(*(row.searching for row in copies))
         searched = kept.web_searches or sum(searches.get(call, 0) for call in called)
         context = sum(kept.tokens) - kept.output_tokens
-        cell = (day, kept.model, *kept.factors, (context > 100_000) + (context > 200_000))
+        cell = (day, kept.model, *kept.factors, (context > 100_000) + (context > 200_000), kept.nanodollars is not None)
         places = (by_day.setdefault(day, Counter()), by_model.setdefault(kept.model, Counter()))
         for sums in (total, *places, priced.setdefault(cell, Counter())):
             sums["requests"] += 1
             for kind, value in zip(KINDS, kept.tokens, strict=True):
                 sums[kind] += value
-        counts["web_searches"] += searched
-        priced[cell]["web_searches"] += searched
+        logged = {"web_searches": searched, "cost_logged_nanodollars": kept.nanodollars or 0}
+        counts["logged_requests"] += kept.nanodollars is not None
+        for name, value in logged.items():
+            counts[name] += value
+            priced[cell][name] += value
     return Recount(
         files=counts["files"],
         bytes=counts["bytes"],
@@ -222,6 +231,8 @@ def recount(root: Path) -> Recount:
         synthetic_rows=counts["synthetic_rows"],
         partial_requests=counts["partial_requests"],
         web_searches=counts["web_searches"],
+        logged_requests=counts["logged_requests"],
+        cost_logged_nanodollars=counts["cost_logged_nanodollars"],
         total=dict(total),
         by_day={day: dict(sums) for day, sums in by_day.items()},
         by_model={model: dict(sums) for model, sums in by_model.items()},

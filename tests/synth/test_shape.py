@@ -205,3 +205,17 @@ def test_disputed_requests_have_every_shape(tmp_path: Path) -> None:
     assert sum(cell.counts.requests for cell in cells if cell.is_fast) == truth.disputed["fast_mode"]
     assert sum(cell.counts.requests for cell in cells if cell.is_us) == truth.disputed["us_inference"]
     assert sum(cell.counts.requests for cell in cells if cell.is_batch) == truth.disputed["batch_tier"]
+
+
+def test_versions_before_1_0_9_say_what_a_request_cost(tmp_path: Path) -> None:
+    """Every row of a request the same, that of the versions after them none."""
+    truth = write_tree(SynthOptions(total_bytes=6_000_000, seed=35, months=2, first_day=date(2025, 5, 10)), tmp_path)
+    costs: dict[str, set[Any]] = {}
+    versions: dict[bool, set[tuple[int, ...]]] = {True: set(), False: set()}
+    for record in records(tmp_path / "projects"):
+        if record["type"] == "assistant" and record["message"]["model"] != "<synthetic>":
+            versions["costUSD" in record].add(tuple(map(int, record["version"].split("."))))
+            costs.setdefault(record["message"]["id"], set()).add(record.get("costUSD"))
+    assert max(versions[True]) < (1, 0, 9) <= min(versions[False])
+    assert {len(found) for found in costs.values()} == {1}
+    assert sum(None not in found for found in costs.values()) == truth.logged_requests

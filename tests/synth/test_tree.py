@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import asdict, astuple, replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from benchmarks.dollars import dollars
@@ -19,6 +20,16 @@ from tokenlake.synth.options import SynthOptions, bytes_from_text
 from tokenlake.synth.tree import write_tree
 from tokenlake.synth.truth import Truth, load_truth
 
+# Releases 0.2.114 to 1.0.56: the first ones say what each request cost.
+LOGGED_COSTS = SynthOptions(
+    total_bytes=8_000_000,
+    first_day=date(2025, 5, 10),
+    months=2,
+    fork_share=0.3,
+    duplicate_share=0.3,
+    disputed_share=0.2,
+    damage_share=0.1,
+)
 # Releases 2.1.14 to 2.1.41, whose parents repeat their subagents' messages in progress lines.
 REPEATED_AGENTS = SynthOptions(first_day=date(2026, 1, 22), months=1)
 
@@ -44,7 +55,8 @@ def found(truth: Truth) -> Recount:
     for cell in truth.priced:
         counts = dict(zip(("requests", *KINDS), astuple(cell.counts), strict=True))
         factors = (cell.is_fast, cell.is_us, cell.is_batch)
-        priced[cell.day, cell.model, *factors, cell.band] = {**counts, "web_searches": cell.web_searches}
+        logged = {"web_searches": cell.web_searches, "cost_logged_nanodollars": cell.cost_logged_nanodollars}
+        priced[cell.day, cell.model, *factors, cell.band, cell.is_logged] = {**counts, **logged}
     return Recount(**{**{name: raw[name] for name in Recount._fields}, "priced": priced})
 
 
@@ -80,6 +92,7 @@ def test_another_seed_gives_another_tree(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "options",
     [
+        replace(LOGGED_COSTS, seed=12),
         SynthOptions(total_bytes=12_000_000, seed=3, fork_share=0.4),
         replace(REPEATED_AGENTS, total_bytes=6_000_000, seed=4, fork_share=0.3),
         SynthOptions(total_bytes=8_000_000, seed=5, fork_share=0.3, damage_share=0.05),
@@ -101,8 +114,8 @@ def test_another_seed_gives_another_tree(tmp_path: Path) -> None:
         ),
     ],
     ids=[
-        *("year", "agent-progress", "damaged", "half-damaged", "duplicates", "long-contexts", "all-disputed"),
-        *("disputed-agent-progress", "everything"),
+        *("logged-costs", "year", "agent-progress", "damaged", "half-damaged", "duplicates", "long-contexts"),
+        *("all-disputed", "disputed-agent-progress", "everything"),
     ],
 )
 def test_an_independent_count_finds_the_truth(tmp_path: Path, options: SynthOptions) -> None:
@@ -194,18 +207,30 @@ def test_options_out_of_range_are_refused(options: dict[str, object]) -> None:
         SynthOptions(**options)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_ccusage_finds_the_truth(tmp_path: Path, seed: int) -> None:
+@pytest.mark.parametrize("cost_mode", ["auto", "display"])
+def test_ccusage_finds_the_logged_costs(tmp_path: Path, cost_mode: str) -> None:
+    """Without the disputed shapes, one of which it passes over."""
+    truth = write_tree(replace(LOGGED_COSTS, seed=13, disputed_share=0.0, damage_share=0.0), tmp_path)
+    report = ccusage_daily(tmp_path, cost_mode)
+    assert truth.logged_requests > 100
+    assert report["totals"]["totalCost"] == pytest.approx(float(dollars(truth.priced, cost_mode)), rel=1e-9)
+
+
+def ccusage_daily(root: Path, cost_mode: str) -> Any:
     program = os.environ.get("CCUSAGE_BIN") or shutil.which("ccusage")
     if program is None:
         pytest.skip("no ccusage: set CCUSAGE_BIN or put it on the PATH")
+    command = [program, "claude", "daily", "--json", "--offline", "-m", cost_mode, "-z", "UTC"]
+    env = {**os.environ, "CLAUDE_CONFIG_DIR": str(root), "TZ": "UTC"}
+    return json.loads(subprocess.run(command, env=env, capture_output=True, check=True, timeout=120).stdout)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_ccusage_finds_the_truth(tmp_path: Path, seed: int) -> None:
     options = REPEATED_AGENTS if seed == 3 else SynthOptions()
     options = replace(options, total_bytes=30_000_000, seed=seed, fork_share=0.3, duplicate_share=0.2)
     truth = write_tree(options, tmp_path)
-    command = [program, "claude", "daily", "--json", "--offline", "-m", "calculate", "-z", "UTC"]
-    env = {**os.environ, "CLAUDE_CONFIG_DIR": str(tmp_path), "TZ": "UTC"}
-    done = subprocess.run(command, env=env, capture_output=True, check=True, timeout=120)
-    report = json.loads(done.stdout)
+    report = ccusage_daily(tmp_path, "calculate")
     total = truth.total
     assert report["totals"]["inputTokens"] == total.input_tokens
     assert report["totals"]["outputTokens"] == total.output_tokens

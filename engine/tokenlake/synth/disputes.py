@@ -20,8 +20,8 @@ class Shape:
     """How one request is logged, and what a right count finds in it.
 
     `line` is the template of its rows, `usage` that of their usage, `tokens` what counts, `factors` and
-    `web_searches` what its price depends on, `call` the tool call that its last row makes instead of its own,
-    `advised` the tokens of an advisor's entry, a request of its own.
+    `web_searches` what its price depends on, `logs_cost` whether its rows say what it cost, `call` the tool call
+    that its last row makes instead of its own, `advised` the tokens of an advisor's entry, a request of its own.
     """
 
     line: bytes
@@ -29,6 +29,7 @@ class Shape:
     tokens: Tokens
     factors: int = 0
     web_searches: int = 0
+    logs_cost: bool = False
     call: Call | None = None
     advised: Tokens | None = None
 
@@ -36,7 +37,7 @@ class Shape:
 def draw_shape(transcript: Transcript, tokens: Tokens, rows: int, *, calls: bool) -> tuple[str, Shape]:
     """Draw one of the shapes that a request of `rows` rows can have here, with its name; `calls`: it calls a tool."""
     draws = transcript.draws
-    shape = Shape(transcript.frames.assistant, transcript.usage, tokens)
+    shape = Shape(transcript.frames.assistant, transcript.usage, tokens, logs_cost=transcript.release.logs_cost)
     names = _names(transcript.release, transcript.model in _FAST_MODELS, rows == 1, calls, transcript.place.sidechain)
     name = names[int(draws.random() * len(names))]
     _SHAPES[name](shape, transcript)
@@ -68,7 +69,8 @@ def _names(release: Release, has_fast: bool, is_one_row: bool, calls: bool, is_s
 
 def _null_fields(shape: Shape, transcript: Transcript) -> None:
     if transcript.draws.random() < 0.5:
-        shape.line = _replaced(shape.line, b'"type":"assistant","uuid"', b'"costUSD":null,"type":"assistant","uuid"')
+        cost, null = b'%b"type":"assistant","uuid"', b'%.0b"costUSD":null,"type":"assistant","uuid"'
+        shape.line, shape.logs_cost = _replaced(shape.line, cost, null), False
     else:
         shape.line = _replaced(shape.line, b'"stop_sequence":null', b'"stop_sequence":null,"container":{"id":null}')
 

@@ -28,7 +28,7 @@ class Place:
 class Frames:
     """The templates of one file, each a whole line; the names give the slots in order."""
 
-    # parent, message id, block, stop_reason, usage, request id, uuid, timestamp
+    # parent, message id, block, stop_reason, usage, request id, cost fragment, uuid, timestamp
     assistant: bytes
     # parent, prompt id fragment, content (string or list), uuid, timestamp
     prompt: bytes
@@ -135,7 +135,7 @@ def _frames(release: Release, sidechain: bool, has_agent: bool) -> bytes:
     compacted = b',"durationMs":61000,"postTokens":9000' if release.since(2, 1, 217) else b""
 
     bodies = (
-        b'"message":' + own_message + b',"requestId":"%b","type":"assistant","uuid":%b,"timestamp":%b' + effort,
+        b'"message":' + own_message + b',"requestId":"%b",%b"type":"assistant","uuid":%b,"timestamp":%b' + effort,
         b'%b"type":"user","message":{"role":"user","content":%b},"uuid":%b,"timestamp":%b'
         + (b"" if sidechain else prompt_extra),
         b'%b"type":"user","message":{"role":"user","content":[{"tool_use_id":"%b","type":"tool_result",'

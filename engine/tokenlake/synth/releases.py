@@ -12,14 +12,14 @@ OutputFigures = Literal["growing", "placeholder", "final"]
 class Release:
     """How one release writes its lines.
 
-    `outputs` says what `output_tokens` of a request's rows hold: `growing` towards the last row, a
-    `placeholder` that is never finalised, or the `final` figure on every row. `stop_share` is the share of
-    requests whose last row has a stop_reason (all rows when outputs are final). `agents` says where subagent
-    lines go: inline in the session's file, a flat file beside it, or nested under `<session>/subagents/`.
-    The rest are habits that come and go: the split of cache writes by lifetime, hook and bash progress lines,
-    subagent messages repeated in the parent's progress lines, the id of the calling line on tool results, the
-    session and line that a branch copied a line from, the request of a compaction in a file of its own, and the
-    current shape (another key order, promptId, entrypoint, attachments).
+    `outputs` says what `output_tokens` of a request's rows hold: `growing` towards the last row, a `placeholder`
+    that is never finalised, or the `final` figure on every row. `stop_share` is the share of requests whose last
+    row has a stop_reason (all rows when outputs are final). `agents` says where subagent lines go: inline in the
+    session's file, a flat file beside it, or nested under `<session>/subagents/`. The rest are habits that come
+    and go: what a request cost, as the agent saw it, on its lines, the split of cache writes by lifetime, hook
+    and bash progress lines, subagent messages repeated in the parent's progress lines, the id of the calling line
+    on tool results, the session and line that a branch copied a line from, the request of a compaction in a file
+    of its own, and the current shape (another key order, promptId, entrypoint, attachments).
     """
 
     number: tuple[int, int, int]
@@ -27,6 +27,7 @@ class Release:
     outputs: OutputFigures
     stop_share: float
     agents: AgentLayout
+    logs_cost: bool
     has_write_split: bool
     has_progress: bool
     has_agent_progress: bool
@@ -67,6 +68,7 @@ def _release(
         outputs,
         stop_share,
         agents,
+        logs_cost=number < (1, 0, 9),
         has_write_split=number >= (1, 0, 119),
         has_progress=(2, 1, 11) <= number < (2, 1, 97),
         has_agent_progress=(2, 1, 11) <= number < (2, 1, 43),
@@ -78,6 +80,9 @@ def _release(
 
 
 RELEASES: Final = (
+    _release((0, 2, 114), date(2025, 5, 14), "growing", 0.11, "inline"),
+    _release((1, 0, 3), date(2025, 5, 26), "growing", 0.11, "inline"),
+    _release((1, 0, 9), date(2025, 6, 2), "growing", 0.11, "inline"),
     _release((1, 0, 56), date(2025, 7, 1), "growing", 0.11, "inline"),
     _release((1, 0, 88), date(2025, 8, 20), "growing", 0.11, "inline"),
     _release((1, 0, 119), date(2025, 9, 19), "growing", 0.11, "inline"),

@@ -24,6 +24,8 @@ _BASH_PROGRESS: Final = quantile_table((0, 10), (0.5, 500), (0.85, 3000), (0.95,
 _HOOK_OUTPUT: Final = quantile_table((0, 20), (0.5, 190), (0.75, 1200), (0.9, 3100), (1, 3200))
 _TOOL_MS: Final = quantile_table((0, 5), (0.5, 120), (0.9, 6000), (0.99, 60_000), (1, 120_000))
 
+_LOGGED_NANODOLLARS: Final = (3000, 15_000, 3750, 6000, 300)
+
 Block = tuple[bytes, Call | None]
 
 
@@ -59,7 +61,8 @@ def write_request(
         shape = _dispute(transcript, tally, tokens, blocks, partial=partial, copies=copies)
         template, usage_template = shape.line, shape.usage
     else:
-        tally.plant(transcript.now_ms, transcript.model, tokens, partial=partial)
+        logged = _logged_cost(tokens) if transcript.release.logs_cost else None
+        tally.plant(transcript.now_ms, transcript.model, tokens, partial=partial, cost_logged_nanodollars=logged)
     transcript.last_tokens = tokens
     transcript.raw.usage_rows += len(blocks) * copies
     write = transcript.write
@@ -67,6 +70,7 @@ def write_request(
     interleaved = rows > 3 and random() < 0.5
     pending: list[tuple[bytes, Call]] = []
     keep_rows = transcript.place.sidechain and transcript.release.has_agent_progress
+    cost = _cost_fragment(tokens, transcript.now_ms - sent_ms) if transcript.release.logs_cost else b""
     usage = b""
     written_output = -1
     last = len(blocks) - 1
@@ -82,7 +86,7 @@ def write_request(
             usage = _usage(usage_template, tokens, written_output)
         row_stop = stop if final_stop or row == last else NULL
         uuid, timestamp = draws.uuid(), stamp(transcript.now_ms)
-        line = template % (transcript.parent, message_id, block, row_stop, usage, request_id, uuid, timestamp)
+        line = template % (transcript.parent, message_id, block, row_stop, usage, request_id, cost, uuid, timestamp)
         write(line)
         if copies > 1:
             write(line)
@@ -113,6 +117,7 @@ def _dispute(
         partial=partial,
         factors=shape.factors,
         web_searches=shape.web_searches,
+        cost_logged_nanodollars=_logged_cost(tokens) if shape.logs_cost else None,
     )
     if shape.advised is not None:
         tally.plant(transcript.now_ms, transcript.advisor_model, shape.advised, partial=partial)
@@ -209,6 +214,17 @@ def _usage(template: bytes, tokens: Tokens, output: int) -> bytes:
         b"write": tokens[2] + tokens[3],
         b"read": tokens[4],
     }
+
+
+def _logged_cost(tokens: Tokens) -> int:
+    """Give what the agent takes a request to cost, in nanodollars: by one list of prices, whatever the model."""
+    return sum(count * price for count, price in zip(tokens, _LOGGED_NANODOLLARS, strict=True))
+
+
+def _cost_fragment(tokens: Tokens, duration_ms: int) -> bytes:
+    """Give the fields with a request's cost and time; each of its rows has the whole of both."""
+    whole, rest = divmod(_logged_cost(tokens), 10**9)
+    return b'"costUSD":%d.%b,"durationMs":%d,' % (whole, (b"%09d" % rest).rstrip(b"0") or b"0", duration_ms)
 
 
 def _write_result(transcript: Transcript, call: Call, tool_use_id: bytes) -> None:

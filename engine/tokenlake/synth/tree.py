@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from tokenlake.store import private
 from tokenlake.synth.damage import damage_lines
 from tokenlake.synth.draws import open_draws
 from tokenlake.synth.options import SynthOptions
@@ -28,7 +29,8 @@ def write_tree(options: SynthOptions, out: Path, *, progress: Callable[[int, int
     Raises FileExistsError when `<out>/projects` is there already, OSError when writing fails.
     """
     root = out / "projects"
-    root.mkdir(parents=True, exist_ok=False)
+    private.make_folder(out)
+    root.mkdir()
     draws, tally = open_draws(options.seed), Tally()
     histories: deque[History] = deque(maxlen=_KEPT_HISTORIES)
     folders: set[str] = set()

@@ -16,7 +16,8 @@ BAND_STARTS: Final = (0, 100_001, 200_001)
 FAST: Final = 1
 US: Final = 2
 BATCH: Final = 4
-"""What a request's price is multiplied for, to be added up: fast mode, inference in the US, the batch tier."""
+LOGGED: Final = 8
+"""What a request's cost depends on, to be added up: fast mode, inference in the US, the batch tier, a logged cost."""
 
 Tokens = tuple[int, int, int, int, int]
 """Tokens of a request by kind: input, output, 5-minute write, 1-hour write, read."""
@@ -36,7 +37,10 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Priced:
-    """Requests that cost the same a token: of one UTC day, one model, one speed, region, tier and band of context."""
+    """Requests that cost the same a token: of one UTC day, one model, one speed, region, tier and band of context.
+
+    They all have a logged cost, or none has; `cost_logged_nanodollars` is the sum of these.
+    """
 
     day: str
     model: str
@@ -46,6 +50,8 @@ class Priced:
     band: int
     counts: Counts
     web_searches: int
+    is_logged: bool = False
+    cost_logged_nanodollars: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,8 @@ class Truth:
 
     `total`, `by_day` (UTC day of a request's earliest row) and `by_model` count requests after deduplication, an
     advisor's calls among them; `priced` is the same cut by what decides about prices; `partial_requests` are those
-    whose output was never finalised (accounting rule 16), `web_searches` those of rule 17.
+    whose output was never finalised (accounting rule 16), `web_searches` those of rule 17; `logged_requests` are those
+    whose rows say what they cost, and `cost_logged_nanodollars` the sum of that (rule 24).
 
     `usage_rows`, `progress_usage_rows`, `advisor_usage_rows` and `synthetic_rows` count rows as logged, copies
     included: assistant rows of real models, rows embedded in `agent_progress` lines, advisor entries, and
@@ -88,6 +95,8 @@ class Truth:
     synthetic_rows: int
     partial_requests: int
     web_searches: int
+    logged_requests: int
+    cost_logged_nanodollars: int
     total: Counts
     by_day: dict[str, Counts]
     by_model: dict[str, Counts]
@@ -187,14 +196,17 @@ class Tally:
         partial: bool,
         factors: int = 0,
         web_searches: int = 0,
+        cost_logged_nanodollars: int | None = None,
     ) -> None:
         """Count a request by the time of its first row; `factors` is a sum of FAST, US and BATCH."""
+        if cost_logged_nanodollars is not None:
+            factors += LOGGED
         sent, answered, write_5m, write_1h, read = tokens
         context = sent + write_5m + write_1h + read
         key = (first_ms // DAY_MS, model, factors, (context > 100_000) + (context > 200_000))
         cell = self.cells.get(key)
         if cell is None:
-            cell = self.cells[key] = [0] * 7
+            cell = self.cells[key] = [0] * 8
         cell[0] += 1
         cell[1] += sent
         cell[2] += answered
@@ -202,6 +214,7 @@ class Tally:
         cell[4] += write_1h
         cell[5] += read
         cell[6] += web_searches
+        cell[7] += cost_logged_nanodollars or 0
         self.partial_requests += partial
 
     def truth(self) -> Truth:
@@ -234,6 +247,8 @@ class Tally:
             synthetic_rows=self.raw.synthetic_rows,
             partial_requests=self.partial_requests,
             web_searches=total[6],
+            logged_requests=sum(cell.counts.requests for cell in priced if cell.is_logged),
+            cost_logged_nanodollars=sum(cell.cost_logged_nanodollars for cell in priced),
             total=Counts(*total[:6]),
             by_day={day: Counts(*sums[:6]) for day, sums in by_day.items()},
             by_model={model: Counts(*by_model[model][:6]) for model in sorted(by_model)},
@@ -243,7 +258,7 @@ class Tally:
         )
 
     def _priced(self) -> Iterator[Priced]:
-        for (day, model, factors, band), (*counts, searches) in sorted(self.cells.items()):
+        for (day, model, factors, band), (*counts, searches, logged) in sorted(self.cells.items()):
             name = datetime.fromtimestamp(day * 86_400, UTC).date().isoformat()
             kinds = (bool(factors & FAST), bool(factors & US), bool(factors & BATCH))
-            yield Priced(name, model, *kinds, band, Counts(*counts), searches)
+            yield Priced(name, model, *kinds, band, Counts(*counts), searches, bool(factors & LOGGED), logged)
