@@ -18,7 +18,17 @@ from tokenlake_cli.render import FORMATS, Output
 if TYPE_CHECKING:
     from tokenlake.query.result import Meta
 
-FOLDER = click.Path(path_type=Path, readable=False)
+
+class _Place(click.Path):
+    """A path; an empty one, as of a variable that is not set, is refused: it would stand for the working directory."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("it is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FOLDER = _Place(path_type=Path, readable=False)
 
 
 def lake_option() -> click.Option:

@@ -139,13 +139,14 @@ def _help(result: Result) -> list[str]:
 
 def _table(names: tuple[str, ...], rows: list[Sequence[Any]], notes: Sequence[str], path: Path | None) -> str:
     from tokenlake_cli import table
+    from tokenlake_cli.column import columns
 
     width = None
     if path is None and sys.stdout.isatty():
         from shutil import get_terminal_size
 
         width = get_terminal_size().columns
-    return table.draw(table.columns(names, rows), notes, width)
+    return table.draw(columns(names, rows), notes, width)
 
 
 def _write_json(stream: IO[str], names: tuple[str, ...], rows: Iterable[Sequence[Any]]) -> None:
@@ -179,11 +180,11 @@ def _visible(names: tuple[str, ...], rows: Iterable[Sequence[Any]]) -> tuple[tup
 
 
 def _write_markdown(stream: IO[str], names: tuple[str, ...], rows: Iterable[Sequence[Any]]) -> None:
-    from tokenlake_cli import table
+    from tokenlake_cli.column import columns
 
-    columns = table.columns(names, held := list(rows))
+    shown = columns(names, held := list(rows))
     stream.write("| " + " | ".join(map(_markdown, names)) + " |\n")
-    stream.write("| " + " | ".join("---:" if column.is_number else "---" for column in columns) + " |\n")
+    stream.write("| " + " | ".join("---:" if column.is_number else "---" for column in shown) + " |\n")
     for row in held:
         stream.write("| " + " | ".join(_markdown(values.text(value)) for value in row) + " |\n")
 

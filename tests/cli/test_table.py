@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from tokenlake_cli import table
+from tokenlake_cli import fitting, table
+from tokenlake_cli.column import Column, columns
 
 
 def drawn(names: list[str], rows: list[tuple[object, ...]], width: int | None = None) -> list[str]:
-    return table.draw(table.columns(names, rows), (), width).split("\n")[:-1]
+    return table.draw(columns(names, rows), (), width).split("\n")[:-1]
 
 
 def test_numbers_are_grouped_and_aligned_right_texts_left() -> None:
@@ -80,25 +81,103 @@ def test_columns_that_say_nothing_are_left_out_of_a_table_that_is_too_wide() -> 
 def test_numbers_are_shortened_where_that_is_not_enough() -> None:
     lines = [_plain(line) for line in drawn(*WIDE, 22)]
     assert lines[3:5] == ["a      1.23M  1.5000", "b         1M"]
-    assert lines[-1] == "Numbers are shortened: k, M, B, T; --format csv has them whole."
+    assert lines[-1] == "Numbers and times are shortened: k, M, B, T; --format csv has them whole."
 
 
-def test_in_many_rows_numbers_of_the_middle_are_left_out() -> None:
-    """Six rows of a text and five numbers, each 7 cells under its folded header, with gaps of 2."""
-    names = ["day", *(f"n{place}_tokens" for place in range(1, 6))]
-    lines = [_plain(line) for line in drawn(names, [("x", *range(1, 6))] * 6, 5 + 3 * 9)]
-    assert lines[1].split() == ["day", "tokens", "tokens", "tokens"]
-    assert lines[0].split() == ["n1_", "n2_", "n5_"]
-    assert lines[3].split() == ["x", "1", "2", "5"]
+COST = (
+    [
+        *("day", "model", "requests", "input_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens"),
+        *("total_tokens", "cost_input", "cost_output", "cost", "unpriced_requests"),
+    ],
+    [(f"2026-05-0{day}", "all", 3, 4, 5, 6, 15, Decimal(1), Decimal(2), Decimal(3), 1) for day in range(1, 3)],
+)
+"""With broken headers 10, 5, 8, seven of 6 and 9 cells wide, with ten gaps of 2: 94."""
+
+
+def shown(names: list[str], rows: list[tuple[object, ...]], width: int) -> list[str]:
+    """The names of the columns that are there at a width, as their notes say."""
+    lines = [_plain(line) for line in drawn(names, rows, width)]
+    assert max(len(line) for line in lines if not line.endswith(".")) <= width
+    gone = [name for line in lines if line.startswith("Left out") for name in _named(line)]
+    same = [name.split()[0] for line in lines if line.startswith("The same") for name in _named(line)]
+    return [name for name in names if name not in gone + same]
+
+
+def _named(note: str) -> list[str]:
+    return note.split(": ")[1].removesuffix(".").replace("; --format csv has them", "").replace("; ", ", ").split(", ")
+
+
+def test_what_is_worth_least_leaves_first() -> None:
+    """Parts of the cost, what is unpriced, parts of the tokens; then numbers from the right; what it comes to stays."""
+    assert shown(*COST, 94) == COST[0]
+    leaving = ["model", "cost_input", "cost_output", "unpriced_requests"]
+    leaving += ["cache_write_1h_tokens", "cache_write_5m_tokens", "input_tokens"]
+    for gone, width in enumerate((94, 87, 79, 71, 60, 52, 44, 36)):
+        left = [name for name in COST[0] if name not in leaving[:gone]]
+        assert shown(*COST, width) == left
+        if gone < 7:
+            assert len(shown(*COST, width - 1)) == len(left) - 1
+    assert _plain(drawn(*COST, 35)[0]).split() == ["day", "2026-05-01"]
+
+
+def test_other_numbers_leave_from_the_right() -> None:
+    """A day of 1 cell and five numbers, each 7 cells under its folded header, with gaps of 2."""
+    names = ["day", *(f"n{place}_tokens" for place in range(1, 5)), "cost"]
+    rows = [("x", *range(1, 5), Decimal(1))] * 2
+    lines = [_plain(line) for line in drawn(names, rows, 3 + 2 * 9 + 8)]
+    assert [lines[0].split(), lines[1].split()] == [["n1_", "n2_"], ["day", "tokens", "tokens", "cost"]]
+    assert lines[3].split() == ["x", "1", "2", "1.0000"]
     assert lines[-1] == "Left out for lack of room: n3_tokens, n4_tokens; --format csv has them."
-    assert _plain(drawn(names, [("x", *range(1, 6))] * 5, 5 + 3 * 9)[0]) == "day        x"
-    assert _plain(drawn(names, [("x", *range(1, 6))] * 6, 20)[0]) == "day        x"
+
+
+def test_a_text_that_all_rows_share_is_said_once() -> None:
+    lines = [
+        _plain(line) for line in drawn(["day", "model", "n"], [("a", "every model", 1), ("b", "every model", 2)], 9)
+    ]
+    assert lines == ["day  n", "──────", "a    1", "b    2", "The same in every row: model every model."]
+
+
+def test_times_are_shortened_to_what_differs() -> None:
+    def times(*cells: str) -> list[str]:
+        return fitting.shortened(Column("ts", list(cells), False)).cells
+
+    assert times("2026-05-04T09:00:00.000Z", "", "2026-05-04T10:30:00.000Z") == [
+        "2026-05-04T09:00Z",
+        "",
+        "2026-05-04T10:30Z",
+    ]
+    assert times("2026-05-04T09:00:00.000Z", "2026-05-04T09:00:07.125Z") == [
+        "2026-05-04T09:00:00Z",
+        "2026-05-04T09:00:07Z",
+    ]
+    assert times("2026-05-04T09:00:00.000Z", "later") == ["2026-05-04T09:00:00.000Z", "later"]
+
+
+def test_long_texts_are_broken_where_numbers_are_not_what_is_too_wide() -> None:
+    lines = [_plain(line) for line in drawn(["what", "n"], [("one two three four five", 1), ("x", 2)], 20)]
+    assert lines[2:] == ["one two three   1", "four five", "x               2"]
+
+
+def test_texts_leave_last_from_the_right() -> None:
+    names = ["id", "title", "project", "cost"]
+    rows = [("i" * 20, "t" * 20, "p" * 20, Decimal(1)), ("j" * 20, "u" * 20, "q" * 20, Decimal(1))]
+    lines = [_plain(line) for line in drawn(names, rows, 47)]
+    assert lines[0].split() == ["id", "title", "cost"]
+    assert lines[-1] == "Left out for lack of room: project; --format csv has them."
+    assert max(map(len, lines[:-1])) <= 47
+
+
+def test_one_row_is_a_block_and_whole() -> None:
+    (names, rows) = COST
+    lines = [_plain(line) for line in drawn(names, rows[:1], 60)]
+    assert lines[0].split() == ["day", "2026-05-01"]
+    assert [line.split()[0] for line in lines] == names
 
 
 def test_short_numbers() -> None:
     cells = [0, 9_999, 10_000, 12_345, 999_499, 999_500, 5_092_500_074, 10_000_000_000_000, -1_234_567, None]
-    (column,) = table.columns(["n"], [(cell,) for cell in cells])
-    assert table.shortened(column).cells == [
+    (column,) = columns(["n"], [(cell,) for cell in cells])
+    assert fitting.shortened(column).cells == [
         "0",
         "9,999",
         "10k",
