@@ -10,7 +10,8 @@ from pathlib import Path
 from benchmarks import charts, crashes, fuzz, verdicts
 from benchmarks.contenders import all_cold, find_aiburn, find_ccusage, find_tokenlake, version_of
 from benchmarks.corpus import Corpus, make_corpus, open_corpus, read_through
-from benchmarks.disputed import all_disputes, judge
+from benchmarks.disputed import judge
+from benchmarks.disputed_rows import all_disputes
 from benchmarks.lakes import make_lake, open_lake
 from benchmarks.measure import FailedRunError
 from benchmarks.queries import ONE_PERSON_REQUESTS, as_json, cases_at, run_queries, table
@@ -203,7 +204,8 @@ def _parser() -> argparse.ArgumentParser:
     lakes.add_argument("--query", action="append", metavar="NAME", help="measure this one only; keeps no results")
     lakes.add_argument("--all", action="store_true", help="every saved query, on a large lake too")
     parser.add_argument("--seconds", type=float, default=300.0, help="fuzz: how long damaged lines are tried (300)")
-    parser.add_argument("--kills", type=int, default=300, help="crashes: ingests to be killed (300)")
+    parser.add_argument("--kills", type=int, default=300, help="crashes: commands to be killed (300)")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="crashes: every Nth step fails only (1)")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the JSON files")
     return parser
 

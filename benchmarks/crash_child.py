@@ -1,4 +1,4 @@
-"""An ingest to which something happens: it tells its stage and its steps, and fails where it was told to."""
+"""A command to which something happens: it tells its stage and its steps, and fails where it was told to."""
 
 import builtins
 import errno
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 STAGES = ("before reading", "parsing", "merging", "committing", "after")
-"""Where an ingest is; the last begins at the moment that makes the new lake the lake."""
+"""Where an ingest, merge or rebuild is; the last begins at the moment that makes the new lake the lake."""
 
 DIE = "die"
 """The failure that ends the process at once, as a kill does; any other is the name of an errno."""
@@ -81,7 +81,7 @@ def carry_out(order: Order, tell: Tell) -> int:
 
 
 def _mark_stages(tell: Tell) -> None:
-    from tokenlake.ingest import merge, pipeline, segment
+    from tokenlake.ingest import absorb, merge, pipeline, rebuild, segment
     from tokenlake.store import catalog
 
     def before(owner: Any, name: str, stage: str) -> None:
@@ -101,16 +101,21 @@ def _mark_stages(tell: Tell) -> None:
 
     before(segment.Ingestion, "_parse_segment", "parsing")
     before(segment.Ingestion, "_merge_segment", "merging")
-    before(merge.Merger, "finish", "merging")
-    before(pipeline, "commit", "committing")
+    for step in ("merge", "finish", "replace_whole"):
+        before(merge.Merger, step, "merging")
+    for module in (pipeline, absorb, rebuild):
+        before(module, "commit", "committing")
     _set(catalog, "publish", published)
 
 
 def _cut_segments(segment_bytes: int) -> None:
-    from tokenlake.ingest import pipeline, segment
+    from tokenlake.ingest import absorb, kept, pipeline, rebuild, segment
 
-    _set(pipeline, "SEGMENT_BYTES", segment_bytes)
-    _set(segment, "BATCH_BYTES", segment_bytes)
+    for module in (pipeline, rebuild):
+        _set(module, "SEGMENT_BYTES", segment_bytes)
+    _set(absorb, "_ROWS_SEGMENT_BYTES", segment_bytes)
+    for module in (segment, kept):
+        _set(module, "BATCH_BYTES", segment_bytes)
 
 
 def _set(module: Any, name: str, value: Any) -> None:

@@ -1,4 +1,4 @@
-"""Where an experiment with crashes takes place: a tree, the lake that is disturbed, and one that is not."""
+"""Where an experiment with crashes takes place: trees, the lake that is disturbed, one that is not, and another one."""
 
 import tempfile
 from collections.abc import Iterator
@@ -11,8 +11,12 @@ from benchmarks.crash_child import Order
 from benchmarks.crash_worker import Outcome, Worker
 
 HOST: Final = "h"
+OTHER_HOST: Final = "g"
+OPERATIONS: Final = ("ingest", "merge", "rebuild")
+"""The commands that write a lake."""
+
 SEGMENT_BYTES: Final = 1 << 20
-"""Small, so that one ingest merges more than once."""
+"""Small, so that one command merges more than once."""
 
 
 class LostError(Exception):
@@ -21,7 +25,7 @@ class LostError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """A tree, the lake whose ingests are disturbed, and the lake whose ingests are not; all below one folder."""
+    """A tree, the lake that is disturbed, the lake that is not, and another machine's; all below one folder."""
 
     folder: Path
 
@@ -40,11 +44,26 @@ class Places:
         """The lake that is not."""
         return self.folder / "undisturbed"
 
-    def order(self, lake: Path | None = None, **what: Any) -> Order:
-        """An ingest of the tree into the disturbed lake, or another one."""
+    @property
+    def other_logs(self) -> Path:
+        """The root of another machine's transcripts."""
+        return self.folder / "other-logs"
+
+    @property
+    def other(self) -> Path:
+        """The lake that is merged into these two; only `ingest_other` may change it."""
+        return self.folder / "other"
+
+    def order(self, lake: Path | None = None, operation: str = "ingest", **what: Any) -> Order:
+        """An ingest of the tree into a lake, by default the disturbed one; or a merge of the other lake, a rebuild."""
         lake = lake or self.lake
-        told = ("--root", str(self.logs), "--lake", str(lake), "--host", HOST, "--keep-raw", "--format", "json")
-        return Order(("ingest", *told), str(lake), segment_bytes=SEGMENT_BYTES, **what)
+        told: dict[str, tuple[str, ...]] = {
+            "ingest": ("--root", str(self.logs), "--host", HOST, "--keep-raw"),
+            "merge": (str(self.other),),
+            "rebuild": (),
+        }
+        arguments = (operation, *told[operation], "--lake", str(lake), "--format", "json")
+        return Order(arguments, str(lake), segment_bytes=SEGMENT_BYTES, **what)
 
 
 @contextmanager
@@ -54,9 +73,21 @@ def places() -> Iterator[Places]:
         yield Places(Path(folder))
 
 
+def undisturbed(worker: Worker, order: Order) -> Outcome:
+    """Carry out what nothing happens to."""
+    outcome = worker.run(order)
+    if outcome.status:
+        raise LostError(f"an undisturbed {order.arguments[0]} ended with {outcome.status}: {outcome.said.strip()}")
+    return outcome
+
+
 def ingest(worker: Worker, where: Places, lake: Path) -> Outcome:
     """An ingest that nothing happens to."""
-    outcome = worker.run(where.order(lake))
-    if outcome.status:
-        raise LostError(f"an undisturbed ingest ended with status {outcome.status}: {outcome.said.strip()}")
-    return outcome
+    return undisturbed(worker, where.order(lake))
+
+
+def ingest_other(worker: Worker, where: Places, *, own: bool = True) -> None:
+    """Ingest the other machine's transcripts into the other lake; or, as a second look at them, the first machine's."""
+    logs, host = (where.other_logs, OTHER_HOST) if own else (where.logs, HOST)
+    told = ("--root", str(logs), "--lake", str(where.other), "--host", host, "--keep-raw", "--format", "json")
+    undisturbed(worker, Order(("ingest", *told), str(where.other)))

@@ -1,5 +1,9 @@
-"""A tree of transcripts that goes on changing: they grow, are rewritten, vanish and come back."""
+"""A tree of transcripts that goes on changing: they grow, are rewritten, vanish and come back.
 
+So do a history and quota samples, which lie beside them.
+"""
+
+import json
 import os
 import random
 import tempfile
@@ -12,11 +16,11 @@ Sources = Mapping[str, bytes]
 
 
 def made_up_sources(total_bytes: int, seed: int, damage_share: float = 0.01) -> Sources:
-    """Make up transcripts of a size, many rather than large; about 1% of their lines are damaged."""
+    """Make up transcripts, many rather than large, and what lies beside them; about 1% of their lines are damaged."""
     from tokenlake.synth.options import SynthOptions
     from tokenlake.synth.tree import write_tree
 
-    sources: dict[str, bytes] = {}
+    sources: dict[str, bytes] = _beside(seed, damage_share)
     with tempfile.TemporaryDirectory(prefix="tokenlake-crashes-") as folder:
         while (made := sum(map(len, sources.values()))) < total_bytes:
             options = SynthOptions(total_bytes=_PORTION_BYTES, seed=seed * 1_000_003 + made, damage_share=damage_share)
@@ -26,6 +30,33 @@ def made_up_sources(total_bytes: int, seed: int, damage_share: float = 0.01) -> 
     return sources
 
 
+def _beside(seed: int, damage_share: float) -> dict[str, bytes]:
+    """A history and quota samples of 400 lines each."""
+    draws = random.Random(seed)
+    histories, samples = [], []
+    for number in range(400):
+        session = f"5e550000-0000-4000-8000-{number % 9:012d}"
+        prompt = {
+            "display": "Réponds.",
+            "timestamp": _FIRST_MS + number * 60_000,
+            "project": "/p",
+            "sessionId": session,
+        }
+        time = f"2026-03-{1 + number // 24:02d}T{number % 24:02d}:00:00Z"
+        window = {"used_percentage": number % 100, "resets_at": _FIRST_MS // 1000 + number // 5 * 18_000}
+        histories.append(prompt)
+        samples.append({"timestamp": time, "rate_limits": {"five_hour": window, "seven_day": window}})
+    found = {}
+    for name, records in (("history.jsonl", histories), ("quota-samples.jsonl", samples)):
+        lines = [json.dumps(record, ensure_ascii=False).encode() + b"\n" for record in records]
+        for number in range(len(lines)):
+            if draws.random() < damage_share:
+                lines[number] = draws.choice((lines[number][:40], b"\0\xff rubbish\n", b'{"display":"no time"}\n'))
+        found[name] = b"".join(lines)
+    return found
+
+
+_FIRST_MS: Final = 1_772_323_200_000  # 2026-03-01, in ms
 _PORTION_BYTES: Final = 100_000
 
 
@@ -41,7 +72,7 @@ class ChangingTree:
         self.draws = draws
         self.taken: dict[str, int] = {}
         self.gone: dict[str, bytes] = {}
-        root.mkdir(parents=True)
+        root.mkdir(parents=True, exist_ok=True)
         for name in sorted(sources)[::2]:
             self._append(name, len(sources[name]) // 2)
 

@@ -1,4 +1,4 @@
-"""Runs ingests in processes forked from one that has everything imported, and kills them on time."""
+"""Runs commands in processes forked from one that has everything imported, and kills them on time."""
 
 import json
 import os
@@ -19,8 +19,9 @@ KILLED: Final = -signal.SIGKILL
 
 _LONGEST_S: Final = 120.0
 _IMPORTED: Final = (
-    *("duckdb", "filelock", "numpy", "pyarrow.compute", "pyarrow.parquet", "tokenlake_cli.ingest"),
-    *("tokenlake.ingest.pipeline", "tokenlake.ingest.segment", "tokenlake.query.run"),
+    *("duckdb", "filelock", "numpy", "pyarrow.compute", "pyarrow.parquet"),
+    *("tokenlake_cli.ingest", "tokenlake_cli.merge", "tokenlake_cli.rebuild", "tokenlake.query.run"),
+    *("tokenlake.ingest.absorb", "tokenlake.ingest.rebuild", "tokenlake.ingest.segment", "tokenlake.ingest.told"),
 )
 
 
@@ -50,7 +51,7 @@ class Outcome:
 class Worker:
     """A process that carries out one order after the other, each in a forked process of its own.
 
-    Every ingest is a fresh process that is killed with SIGKILL from outside; only the imports are done beforehand.
+    Every command is a fresh process that is killed with SIGKILL from outside; only the imports are done beforehand.
     """
 
     def __enter__(self) -> "Worker":

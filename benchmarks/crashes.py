@@ -1,13 +1,14 @@
-"""`python -m benchmarks crashes`: ingests killed at any moment or failing at any step, and the rows that were lost."""
+"""`python -m benchmarks crashes`: what writes a lake, killed at any moment or failing at any step; the rows lost."""
 
 import argparse
 import sys
 import time
+from collections.abc import Mapping
 from typing import Final
 
 from benchmarks.crash_child import STAGES
 from benchmarks.crash_kills import Kills, kill_at_random
-from benchmarks.crash_places import LostError
+from benchmarks.crash_places import OPERATIONS, LostError
 from benchmarks.crash_steps import Steps, fail_at_every_step
 from benchmarks.crash_trees import made_up_sources
 from benchmarks.report import save_content
@@ -22,8 +23,12 @@ def run(options: argparse.Namespace) -> int:
     try:
         kills = kill_at_random(options.kills, options.seed, made_up_sources(TREE_BYTES, options.seed), _tell)
         print(_kills_table(kills), flush=True)
-        steps = fail_at_every_step(options.seed, made_up_sources(TREE_BYTES // 10, options.seed))
-        print(_steps_table(steps))
+        sources = made_up_sources(TREE_BYTES // 10, options.seed)
+        steps = {}
+        for operation in OPERATIONS:
+            steps[operation] = fail_at_every_step(operation, options.seed, sources, options.every)
+            print(f"steps of {operation} failed as told", file=sys.stderr)
+        print(_steps_table(steps, options.every))
     except LostError as error:
         print(f"lost: {error}", file=sys.stderr)
         return 1
@@ -34,21 +39,26 @@ def run(options: argparse.Namespace) -> int:
         "kills": {
             "survived": kills.count,
             "rows_lost": kills.rows_lost,
+            "by_operation": {operation: kills.by_operation[operation] for operation in OPERATIONS},
             "by_stage": {stage: kills.by_stage[stage] for stage in STAGES},
             "lake_read_as": dict(kills.by_reading),
             "after_changes": dict(kills.by_change),
             "came_after_the_end": kills.came_too_late,
-            "ingests": kills.ingests,
+            "commands": kills.commands,
             "rows_compared": kills.rows_compared,
             "rows_at_the_end": kills.rows_at_the_end,
         },
+        "every_nth_step": options.every,
         "steps": {
-            "steps_of_an_ingest": steps.steps,
-            "failures": dict(steps.by_failure),
-            "by_call": dict(steps.kinds),
-            "lake_read_as": dict(steps.by_reading),
-            "rows_lost": steps.rows_lost,
-            "rows_compared": steps.rows_compared,
+            operation: {
+                "steps": done.steps,
+                "failures": dict(done.by_failure),
+                "by_call": dict(done.kinds),
+                "lake_read_as": dict(done.by_reading),
+                "rows_lost": done.rows_lost,
+                "rows_compared": done.rows_compared,
+            }
+            for operation, done in steps.items()
         },
     }
     print(f"written: {save_content(options.results, 'crashes', versions, content, 'crashes')}", file=sys.stderr)
@@ -64,6 +74,7 @@ def _kills_table(kills: Kills) -> str:
     lines = ["### crashes: SIGKILL at random moments", "", "| stage that was hit | kills |", "|---|---:|"]
     lines += [f"| {stage} | {kills.by_stage[stage]:,} |" for stage in STAGES]
     lines += [f"| all | {kills.count:,} |", ""]
+    lines.append(", ".join(f"{kills.by_operation[operation]:,} of {operation}" for operation in OPERATIONS) + ".")
     lines.append(
         f"After them the lake read as before {kills.by_reading['before']:,} times and as after"
         f" {kills.by_reading['after']:,} times;"
@@ -72,13 +83,16 @@ def _kills_table(kills: Kills) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _steps_table(steps: Steps) -> str:
-    lines = ["### crashes: a failure at every step of an ingest", "", "| failure | ingests |", "|---|---:|"]
-    lines += [f"| {failure} | {count:,} |" for failure, count in steps.by_failure.items()]
-    lines.append("")
-    lines.append(
-        f"{steps.steps:,} steps; the lake read as before {steps.by_reading['before']:,} times and as after"
-        f" {steps.by_reading['after']:,} times;"
-        f" {steps.rows_compared:,} rows compared, {steps.rows_lost or 'none'} lost."
+def _steps_table(steps: Mapping[str, Steps], every: int) -> str:
+    which = "every step" if every == 1 else f"one step of {every}"
+    title = f"### crashes: a failure at {which} of a command"
+    lines = [title, "", "| command | steps | failures | read as before | as after | rows lost |", "|---|" + "---:|" * 5]
+    for operation, done in steps.items():
+        counts = (done.steps, done.by_failure.total(), done.by_reading["before"], done.by_reading["after"])
+        lines.append(f"| {operation} | {' | '.join(f'{count:,}' for count in counts)} | {done.rows_lost or 'none'} |")
+    compared = sum(done.rows_compared for done in steps.values())
+    failures = ", ".join(next(iter(steps.values())).by_failure)
+    return (
+        "\n".join([*lines, "", f"Such a step fails in each of these ways: {failures}; {compared:,} rows compared."])
+        + "\n"
     )
-    return "\n".join(lines) + "\n"

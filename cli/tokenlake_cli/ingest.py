@@ -28,7 +28,10 @@ def ingest(
     Only what was appended since the last time is read; a file that is gone keeps its rows. The first lines
     of the summary speak of this ingest, those from `requests` on of the whole lake.
     """
-    path, summary = lakes.ingest(lake, roots, host=host, keep_text=text, keep_raw=keep_raw, jobs=jobs)
+    from tokenlake.lake import Lake
+
+    with lakes.said_if_new(Lake(lake).path):
+        path, summary = lakes.ingest(lake, roots, host=host, keep_text=text, keep_raw=keep_raw, jobs=jobs)
     render.write_rows(lakes.facts(described(path, summary), format_), Output(format_))
 
 

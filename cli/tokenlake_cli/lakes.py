@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,7 @@ def for_report(path: Path | None, roots: Sequence[Path], refresh: bool) -> Snaps
             show_warnings(summary)
     elif not catalog.exists(lake.path):
         raise LakeError(f"there is no lake at {lake.path}: make one with `tokenlake ingest`, or name one with --lake")
-    return lake.snapshot()
+    return catalog.read(lake.path)  # an empty one where there was nothing to make a lake of
 
 
 def ingest(path: Path | None, roots: Sequence[Path], **options: Any) -> tuple[Path, IngestSummary]:
@@ -53,6 +54,15 @@ def ingest(path: Path | None, roots: Sequence[Path], **options: Any) -> tuple[Pa
         summary = lake.refresh(roots or None, progress=advance, waiting=messages.say, **options)
     show_warnings(summary)
     return lake.path, summary
+
+
+@contextmanager
+def said_if_new(path: Path) -> Iterator[None]:
+    """Says on stderr where a lake is made meanwhile: the path may be mistyped."""
+    was_there = catalog.exists(path)
+    yield
+    if not was_there and catalog.exists(path):
+        messages.say(f"tokenlake: a new lake was made at {path}")
 
 
 def show_warnings(summary: IngestSummary) -> None:

@@ -132,22 +132,27 @@ def run(arguments: list[str]) -> ExitCode:
         messages.say_text(error.format_message())
         return ExitCode.USAGE
     except click.ClickException as error:
-        if debug:
-            raise
+        _trace(debug)
         messages.fail(_worded(error))
         return ExitCode.USAGE
     except TokenlakeError as error:
-        if debug:
-            raise
+        _trace(debug)
         messages.fail(str(error))
         return ExitCode(error.exit_code)
     except Exception as error:
-        if debug:
-            raise
+        _trace(debug)
         place = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
-        messages.fail(f"{type(error).__name__}: {place}; run with --debug for the traceback")
+        messages.fail(f"{type(error).__name__}: {place}{'' if debug else '; run with --debug for the traceback'}")
         return ExitCode.UNEXPECTED
     return ExitCode.OK
+
+
+def _trace(debug: bool) -> None:
+    """The traceback of the error in hand, before the line that says what it is."""
+    if debug:
+        from traceback import format_exc
+
+        messages.say_text(format_exc().rstrip("\n"))
 
 
 def _worded(error: click.ClickException) -> str:

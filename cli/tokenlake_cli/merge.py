@@ -17,13 +17,13 @@ def merge(other: Path, lake: Path | None, jobs: int | None, format_: str) -> Non
     """Bring another lake's rows into this one, as if all transcripts had been ingested here.
 
     OTHER_LAKE, a folder that was copied from another machine or is mounted from there, is only read. A request that
-    both lakes hold counts once; of a transcript that both know, the state that was written later counts. Merging
-    again changes nothing. A lake that is not there yet is made.
+    both lakes hold counts once; of a transcript that both know, the state that was written later counts, and texts
+    that this lake lacks come over. Merging again changes nothing. A lake that is not there yet is made.
     """
     from tokenlake.lake import Lake
 
     into = Lake(lake)
-    with progress.bar(what="merge") as advance:
+    with lakes.said_if_new(into.path), progress.bar(what="merge") as advance:
         summary = into.merge(other, jobs=jobs, progress=advance, waiting=messages.say)
     for warning in summary.warnings:
         messages.warn(warning)

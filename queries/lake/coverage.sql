@@ -2,6 +2,7 @@
 -- files are transcripts: departed ones are gone from disk and kept here, refused ones are of another format.
 -- days are local days with requests, and gap_days the days between the first and the last that have none.
 -- first_ts and last_ts are those of requests; records, rejects and bytes are counted over whole transcripts.
+-- history.jsonl and quota-samples.jsonl are no transcripts: what of them could not be read is in lake rejects.
 -- pending_bytes: unfinished last lines, read again by the next ingest.
 -- known_sessions   sessions with requests here, or with prompts that the agent's own history.jsonl names
 -- held_sessions    those with a transcript here that is still on disk
@@ -24,6 +25,7 @@ with transcripts as (
         coalesce(sum(rejects), 0)::bigint as rejects,
         coalesce(sum(odd_fields), 0)::bigint as odd_fields
     from selected_files
+    where kind not in ('history', 'quota-samples')
     group by host
 ),
 

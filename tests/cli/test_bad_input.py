@@ -38,12 +38,12 @@ def lake(tmp_path: Path) -> list[str]:
 
 
 def is_one_line(ran: Ran, code: int, *words: str) -> bool:
-    """Whether stderr is one line of ours that holds the words, beside the exit code."""
+    """Whether stderr is one line of ours that holds the words, beside the exit code and the news of a new lake."""
     assert "Traceback" not in ran.err + ran.out
     assert ran.code == code, ran.err
-    assert ran.err.count("\n") == 1, ran.err
-    assert ran.err.startswith("tokenlake: ")
-    assert [word for word in words if word not in ran.err] == [], ran.err
+    (said,) = [line for line in ran.err.splitlines() if not line.startswith("tokenlake: a new lake was made at ")]
+    assert said.startswith("tokenlake: ")
+    assert [word for word in words if word not in said] == [], ran.err
     return True
 
 
@@ -134,9 +134,44 @@ def test_a_folder_without_transcripts_is_named(run: Run, lake: list[str], tmp_pa
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "notes.txt").write_text("mine")
     ran = run("ingest", "--root", str(tmp_path / "empty"), "--format", "json", *lake)
-    # Either is documented: a warning beside an empty summary, or an error of sources.
-    assert is_one_line(ran, ran.code, str(tmp_path / "empty"), "no transcripts")
-    assert ran.code in (0, 3)
+    assert is_one_line(ran, 0, str(tmp_path / "empty"), "no transcripts")
+    assert json.loads(ran.out)[0]["requests"] == 0
+    ran = run("cost", "daily", "--root", str(tmp_path / "empty"), "--format", "json", *lake)
+    assert (ran.code, json.loads(ran.out)) == (0, [])
+    assert "no transcripts" in ran.err
+    assert not (tmp_path / "lake").exists()
+
+
+@pytest.mark.parametrize("what", ["the folder", "every file"])
+def test_a_root_of_which_nothing_can_be_read_is_an_error(
+    run: Run, logs: Path, lake: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    scandir, opened = os.scandir, builtins.open
+
+    def refusing(path: Any, *rest: Any, **more: Any) -> Any:
+        if str(path).startswith(str(logs)):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return (scandir if what == "the folder" else opened)(path, *rest, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(*((os, "scandir") if what == "the folder" else (builtins, "open")), refusing)
+        assert is_one_line(run("ingest", "--root", str(logs), *lake), 3, "nothing could be read", "Permission denied")
+    assert not (tmp_path / "lake").exists()
+    # A part that can be read is enough; so is a lake for a report without --root.
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "a.jsonl").write_bytes(jsonl(assistant("msg_9")))
+    with monkeypatch.context() as patched:
+        patched.setattr(*((os, "scandir") if what == "the folder" else (builtins, "open")), refusing)
+        both = run("ingest", "--root", str(logs), "--root", str(tmp_path / "more"), *lake)
+    assert is_one_line(both, 0, "warning", "Permission denied")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["ingest", "--root", ""], ["ingest", "--lake", ""], ["cost", "daily", "--root", ""], ["merge", ""]]
+)
+def test_an_empty_path_is_refused(run: Run, arguments: list[str]) -> None:
+    """It would stand for the working directory."""
+    assert is_one_line(run(*arguments), 2, "it is empty")
 
 
 # --- lakes --------------------------------------------------------------------------------------------------------

@@ -33,11 +33,13 @@ def arguments(tmp_path: Path, logs: Path) -> list[str]:
 
 def test_ingest_sums_up_what_it_did(run, arguments: list[str]) -> None:
     ran = run("ingest", *arguments, "--format", "json")
-    assert (ran.code, ran.err) == (0, "")
+    assert (ran.code, ran.err) == (0, f"tokenlake: a new lake was made at {arguments[3]}\n")
     (summary,) = json.loads(ran.out)
     assert (summary["files_read"], summary["records"], summary["requests"]) == (1, 2, 2)
     assert (summary["input_tokens"], summary["cache_read_tokens"], summary["rejects"]) == (6, 2000, 0)
-    (again,) = json.loads(run("ingest", *arguments, "--format", "json").out)
+    ran = run("ingest", *arguments, "--format", "json")
+    assert ran.err == ""
+    (again,) = json.loads(ran.out)
     assert (again["files_read"], again["files_unchanged"], again["bytes_read"]) == (0, 1, 0)
     assert again["requests"] == 2
 

@@ -56,6 +56,7 @@ def test_merge_sums_up_what_it_did(run, lakes: tuple[Path, Path]) -> None:
 def test_merge_shows_a_table_for_people_and_makes_a_new_lake(run, lakes: tuple[Path, Path], tmp_path: Path) -> None:
     ran = run("merge", str(lakes[1]), "--lake", str(tmp_path / "new"))
     assert ["requests", "2"] in [line.split() for line in ran.out.split("\n")]
+    assert ran.err == f"tokenlake: a new lake was made at {tmp_path}/new\n"
     ran = run("cost", "host", "--no-refresh", "--lake", str(tmp_path / "new"), "--format", "csv")
     assert ran.out.split("\n")[1].startswith("server,all,2,")
 

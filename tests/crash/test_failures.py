@@ -1,4 +1,4 @@
-"""A disk that is full or cannot be written, files that fail or change while they are read, two ingests at once."""
+"""A disk that is full or cannot be written, files that fail or change while they are read, two commands at once."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ import pyarrow as pa
 import pytest
 from accounting.transcripts import S2, assistant, line, usage
 from benchmarks.crash_child import Order
-from benchmarks.crash_lakes import difference, tables
-from benchmarks.crash_places import Places
+from benchmarks.crash_lakes import difference, leftovers, state, tables
+from benchmarks.crash_places import OPERATIONS, Places, ingest_other
 from benchmarks.crash_steps import Scene, make_scene
 from benchmarks.crash_trees import made_up_sources
 from benchmarks.crash_worker import KILLED, Worker
-from crash.leftovers import leftovers
 
 from tokenlake.ingest import discover, pipeline, read
 from tokenlake.lake import Lake
@@ -52,18 +51,19 @@ def same_as_undisturbed(worker: Worker, where: Places) -> bool:
 # --- the disk of the lake -----------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def scene(worker: Worker, tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    return make_scene(worker, Places(tmp_path_factory.mktemp("disks")), made_up_sources(200_000, 5), 5)
+@pytest.fixture(scope="module", params=OPERATIONS)
+def scene(worker: Worker, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Scene:
+    where = Places(tmp_path_factory.mktemp("disks"))
+    return make_scene(worker, where, made_up_sources(300_000, 6), 6, request.param)
 
 
-@pytest.mark.parametrize("most_file_bytes", [2_000, 5_000, 12_000])
+@pytest.mark.parametrize("most_file_bytes", [5_000])
 def test_files_that_cannot_grow_leave_the_lake_as_it_was(
     worker: Worker, scene: Scene, tmp_path: Path, most_file_bytes: int
 ) -> None:
     """The kernel refuses the bytes in the middle of a write, whoever writes: Python, Arrow or the engine."""
     scene.copy(tmp_path / "lake")
-    outcome = worker.run(scene.where.order(tmp_path / "lake", most_file_bytes=most_file_bytes))
+    outcome = worker.run(scene.order(tmp_path / "lake", most_file_bytes=most_file_bytes))
     assert outcome.status == 4
     assert outcome.said.strip().count("\n") == 0
     assert "File too large; the lake is as it was before" in outcome.said
@@ -92,11 +92,12 @@ def test_a_full_disk_leaves_the_lake_as_it_was(worker: Worker, scene: Scene, tmp
         scene.copy(disk / "lake")
         free = os.statvfs(disk)
         (disk / "ballast").write_bytes(bytes(free.f_bavail * free.f_frsize - 40_000))
-        outcome = worker.run(scene.where.order(disk / "lake"))
+        outcome = worker.run(scene.order(disk / "lake"))
         assert (outcome.status, "No space left on device; the lake is as it was" in outcome.said) == (4, True)
         assert scene.reading(disk / "lake") == "before"
+        assert outcome.said.strip().count("\n") == 0
         (disk / "ballast").unlink()
-        assert worker.run(scene.where.order(disk / "lake")).status == 0
+        assert worker.run(scene.order(disk / "lake")).status == 0
         assert scene.reading(disk / "lake") == "after"
 
 
@@ -120,13 +121,13 @@ def unwritable(folder: Path, scene: Scene) -> Iterator[Path]:
 
 def test_a_lake_that_cannot_be_written_is_read_all_the_same(worker: Worker, scene: Scene, tmp_path: Path) -> None:
     with unwritable(tmp_path / "disk", scene) as lake:
-        ingest = worker.run(scene.where.order(lake))
-        assert (ingest.status, ingest.said.strip().count("\n")) == (4, 0)
-        assert f"{lake}: cannot be written: " in ingest.said
+        outcome = worker.run(scene.order(lake))
+        assert (outcome.status, outcome.said.strip().count("\n")) == (4, 0)
+        assert f"{lake}: cannot be written: " in outcome.said
         report = ("cost", "daily", "--no-refresh", "--lake", str(lake), "--format", "json")
         answer = worker.run(Order(report, str(lake)))
         assert answer.status == 0, answer.said
-        assert len(json.loads(answer.printed)) > 1
+        assert (len(json.loads(answer.printed)) > 1) == (scene.operation != "rebuild")
         assert scene.reading(lake) == "before"
 
 
@@ -144,7 +145,7 @@ def test_a_read_error_in_the_middle_of_a_file_loses_nothing(
     write(where, a=ONE + TWO + THREE, b=FOUR)
     at = len(ONE + TWO) + 30
     outcome = worker.run(where.order(struck="a.jsonl", struck_at=at))
-    assert (outcome.status, outcome.said.count("\n")) == (0, 1)
+    assert (outcome.status, outcome.said.count("\n")) == (0, 1 + (earlier is None))
     assert f"a.jsonl: Input/output error; read up to byte {len(ONE + TWO)}" in outcome.said
     assert keys(where.lake) == ["msg_1", "msg_2", "msg_4"]
     if earlier is None:  # it may last
@@ -162,7 +163,7 @@ def test_a_file_that_is_cut_back_while_it_is_read(
         assert worker.run(where.order()).status == 0
     write(where, a=ONE + TWO + THREE, b=FOUR)
     outcome = worker.run(where.order(struck="a.jsonl", struck_at=len(ONE + TWO) + 30, cut_to=cut_to))
-    assert (outcome.status, outcome.said) == (0, "")
+    assert (outcome.status, outcome.said.replace(f"tokenlake: a new lake was made at {where.lake}\n", "")) == (0, "")
     assert keys(where.lake) == ["msg_1", "msg_2", "msg_4"]
     with open(where.logs / "a.jsonl", "ab") as file:
         file.write((ONE + TWO + THREE)[cut_to:])
@@ -301,6 +302,47 @@ def test_transcripts_of_a_folder_that_cannot_be_listed_are_not_gone(
 
 
 # --- two at once ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("commands", [("merge", "merge"), ("merge", "ingest")])
+def test_two_commands_at_once_end_as_one_after_the_other(
+    worker: Worker, where: Places, tmp_path: Path, commands: tuple[str, str]
+) -> None:
+    """Also where the first of two merges is killed; the other lake stays as it is."""
+    make_scene(worker, where, made_up_sources(100_000, 9), 9, "merge")
+    for command in commands:
+        assert worker.run(where.order(where.undisturbed, command)).status == 0
+    expected, other = tables(where.undisturbed), state(where.other)
+    with Worker() as second_worker:
+        kills = ({}, {"kill_stage": "merging", "kill_after_s": 0.05}) if commands == ("merge", "merge") else ({},)
+        for number, kill in enumerate(kills):
+            lake = tmp_path / f"lake-{number}"
+            shutil.copytree(where.lake, lake)
+            worker.start(where.order(lake, commands[0], **kill))
+            second_worker.start(where.order(lake, commands[1]))
+            first, second = worker.result(), second_worker.result()
+            assert (first.status, second.status) == (KILLED if kill and first.killed else 0, 0), (
+                first.said + second.said
+            )
+            assert worker.run(where.order(lake, commands[0])).status == 0
+            assert difference(tables(lake), expected) is None
+            assert (leftovers(lake), state(where.other)) == (set(), other)
+
+
+def test_a_lake_that_is_written_while_it_is_merged_is_read_whole_or_not_at_all(worker: Worker, where: Places) -> None:
+    scene = make_scene(worker, where, made_up_sources(100_000, 4), 4, "merge")
+    with Worker() as writer:
+        write(where, one=ONE)
+        worker.start(scene.order(where.lake))
+        ingest_other(writer, where, own=False)
+        outcome = worker.result()
+    if outcome.status:
+        assert (outcome.status, outcome.said.count("\n")) == (4, 1)
+        assert "merge it again" in outcome.said
+        assert scene.reading(where.lake) == "before"
+    assert worker.run(scene.order(where.lake)).status == 0
+    assert "msg_1" in keys(where.lake)
+    assert leftovers(where.lake) == set()
 
 
 def test_two_ingests_at_once_end_as_one(worker: Worker, where: Places) -> None:

@@ -1,4 +1,4 @@
-"""Failures at the steps of an ingest: the lake reads as before or after, and the next ingest ends as usual."""
+"""Failures at the steps of an ingest, merge or rebuild: the lake reads as before or after, the next run is as usual."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from benchmarks.crash_child import DIE
 from benchmarks.crash_lakes import difference, tables
-from benchmarks.crash_places import Places
+from benchmarks.crash_places import OPERATIONS, Places
 from benchmarks.crash_steps import Scene, Steps, fail_at_step, make_scene
 from benchmarks.crash_trees import made_up_sources
 from benchmarks.crash_worker import Worker
@@ -15,9 +15,10 @@ from benchmarks.crash_worker import Worker
 from tokenlake.store import catalog
 
 
-@pytest.fixture(scope="module")
-def scene(worker: Worker, tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    return make_scene(worker, Places(tmp_path_factory.mktemp("steps")), made_up_sources(200_000, 1), 1)
+@pytest.fixture(scope="module", params=OPERATIONS)
+def scene(worker: Worker, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Scene:
+    where = Places(tmp_path_factory.mktemp("steps"))
+    return make_scene(worker, where, made_up_sources(300_000, 3), 3, request.param)
 
 
 def test_the_steps_are_those_of_a_whole_commit(scene: Scene) -> None:
@@ -41,7 +42,7 @@ def test_at_every_step_a_kill_would_leave_the_lake_as_before_or_after(
     """The lake is copied as it is before each step: that is what a process killed there leaves."""
     lake, photographs = tmp_path / "lake", tmp_path / "photographs"
     scene.copy(lake)
-    outcome = worker.run(scene.where.order(lake, photographs=str(photographs)))
+    outcome = worker.run(scene.order(lake, photographs=str(photographs)))
     assert outcome.status == 0, outcome.said
     seen: dict[bytes, tuple[str, dict[str, int]]] = {}
     readings = []
@@ -58,20 +59,19 @@ def test_at_every_step_a_kill_would_leave_the_lake_as_before_or_after(
     assert readings == ["before"] * turn + ["after"] * (len(readings) - turn)
 
 
-@pytest.mark.parametrize(("failure", "first"), [(DIE, 2), ("ENOSPC", 32), ("EIO", 62)])
-def test_a_failing_step_loses_nothing(worker: Worker, scene: Scene, failure: str, first: int) -> None:
-    """Every 90th step here, each of them in each way by `python -m benchmarks crashes`."""
+@pytest.mark.parametrize(("failure", "share"), [(DIE, 0.9), ("ENOSPC", 0.3), ("EIO", 0.6)])
+def test_a_failing_step_loses_nothing(worker: Worker, scene: Scene, failure: str, share: float) -> None:
+    """A step of each third here, each of them in each way by `python -m benchmarks crashes`."""
     done = Steps()
-    for step in range(first, len(scene.steps) + 1, 90):
-        fail_at_step(worker, scene, step, failure, done)
-    assert done.by_reading["before"] >= 1
+    fail_at_step(worker, scene, int(share * len(scene.steps)), failure, done)
+    assert done.by_reading.total() == done.by_failure[failure] == 1
     assert tables(scene.where.lake).keys() == scene.before.keys()
 
 
 def test_what_failed_is_said_in_a_line_and_the_lake_is_as_it_was(worker: Worker, scene: Scene, tmp_path: Path) -> None:
     scene.copy(tmp_path / "lake")
     step = next(number for number, step in enumerate(scene.steps, 1) if step.startswith("write "))
-    outcome = worker.run(scene.where.order(tmp_path / "lake", fail_step=step, failure="ENOSPC"))
+    outcome = worker.run(scene.order(tmp_path / "lake", fail_step=step, failure="ENOSPC"))
     said = f"{tmp_path}/lake: cannot be written: No space left on device; the lake is as it was before"
     assert (outcome.status, outcome.said.split(": ", 1)[1].strip()) == (4, said)
     assert scene.reading(tmp_path / "lake") == "before"

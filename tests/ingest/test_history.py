@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,13 @@ from typing import Any
 import pytest
 from accounting.lakes import rows
 from accounting.transcripts import S1, S2, assistant, jsonl
+from reconcile import peer
 
+from tokenlake.doctor.examination import examine
+from tokenlake.doctor.findings import Status
 from tokenlake.ingest import history
 from tokenlake.lake import Lake
+from tokenlake.reconcile import reconcile
 
 NOON = 1_777_896_000_000  # 2026-05-04T12:00:00Z, in ms
 
@@ -64,9 +70,9 @@ def test_it_is_found_beside_projects_whatever_the_root(home: Path, lake: Lake, r
 def test_it_is_never_usage_and_no_transcript(home: Path, lake: Lake) -> None:
     (home / "history.jsonl").write_bytes(prompt(0) + jsonl(assistant("msg_9")))
     summary = lake.refresh([home], host="h")
-    assert (summary.requests, summary.files_found, summary.files_read) == (1, 1, 1)
-    assert len(rows(lake, "files")) == len(rows(lake, "usage_rows")) == 1
-    assert rows(lake, "prompts") == rows(lake, "rejects") == []
+    assert (summary.requests, summary.files_found, summary.files_read, summary.rejects) == (1, 1, 1, 1)
+    assert [row["kind"] for row in rows(lake, "files", "kind")] == ["history", "main"]
+    assert (len(rows(lake, "usage_rows")), rows(lake, "prompts")) == (1, [])
 
 
 def test_no_text_of_it_is_kept(home: Path, lake: Lake) -> None:
@@ -84,20 +90,22 @@ def test_only_what_was_appended_is_read(home: Path, lake: Lake, monkeypatch: pyt
     path.write_bytes(prompt(0) + prompt(1))
     lake.refresh([home], host="h")
     commit = lake.snapshot().commit
-    seen: list[bytes] = []
-    parse = history._prompt
-    monkeypatch.setattr(history, "_prompt", lambda line, *place: (seen.append(line), parse(line, *place))[1])
+    seen: list[int] = []
+    rows_of = history.KIND.rows_of
+    noting = replace(history.KIND, rows_of=lambda *given: (seen.append(given[-1]), rows_of(*given))[1])
+    monkeypatch.setattr(history, "KIND", noting)
     lake.refresh([home], host="h")
-    # Nothing new: one line shows that the file is still the one that was read, and nothing is written.
-    assert (seen, lake.snapshot().commit) == ([prompt(1)], commit)
+    assert (seen, lake.snapshot().commit) == ([], commit)
     with path.open("ab") as file:
         file.write(prompt(2) + prompt(3)[:20])
     lake.refresh([home], host="h")
-    assert seen[1:] == [prompt(1), prompt(2)]
+    assert seen == [2 * len(prompt())]
     with path.open("ab") as file:
         file.write(prompt(3)[20:])
     lake.refresh([home], host="h")
+    assert seen == [2 * len(prompt()), 3 * len(prompt())]
     assert known(lake) == [(minute(n), S1) for n in range(4)]
+    in_ledger(lake, path)
 
 
 def test_what_was_known_stays_known(home: Path, lake: Lake) -> None:
@@ -143,14 +151,119 @@ BAD = {
 }
 
 
-def test_bad_lines_lose_no_other(home: Path, lake: Lake) -> None:
+def in_ledger(lake: Lake, path: Path) -> dict[str, Any]:
+    """The ledger's row of the history: its sums are those of its rejects and of its bytes."""
+    (row,) = [row for row in rows(lake, "files") if row["path"] == str(path)]
+    lost = [reject for reject in rows(lake, "rejects") if reject["file_id"] == row["file_id"]]
+    assert (row["rejects"], row["rejected_bytes"]) == (len(lost), sum(reject["bytes"] for reject in lost))
+    (bytes_,) = [found for found in lake.run("lake/bytes").to_pylist() if found["file"] == str(path)]
+    assert (bytes_["unaccounted_bytes"], bytes_["bytes"]) == (0, path.stat().st_size)
+    return row
+
+
+def test_bad_lines_lose_no_other_and_are_rejected(home: Path, lake: Lake) -> None:
     good = [prompt(number) for number in range(len(BAD))]
-    (home / "history.jsonl").write_bytes(b"".join(line + bad for line, bad in zip(good, BAD.values(), strict=True)))
+    path = home / "history.jsonl"
+    path.write_bytes(b"".join(line + bad for line, bad in zip(good, BAD.values(), strict=True)))
     summary = lake.refresh([home], host="h")
     assert summary.warnings == (
-        f"{home}/history.jsonl: 13 lines are no prompt with a time, the first at byte {len(good[0])}; left out",
+        f"{path}: 13 parts could not be read, the first at byte {len(good[0])}; see tokenlake lake rejects",
     )
+    assert summary.rejects == 13
     assert known(lake) == [(minute(n), S1) for n in range(len(BAD))]
+    listed = lake.run("lake/rejects").to_pylist()
+    assert [row["line"] for row in listed] == [2 * n + 2 for n in range(13)]
+    data = path.read_bytes()
+    for row, bad in zip(listed, BAD.values(), strict=True):
+        lost = data[row["offset"] : row["offset"] + row["bytes"]]
+        assert lost == bad.strip(b"\0\n")
+        assert (row["file"], row["head"]) == (str(path), lost[:200].decode("utf-8", "replace"))
+    reasons = {name: row["reason"] for name, row in zip(BAD, listed, strict=True)}
+    assert reasons["not JSON"] == reasons["a list"] == "not a JSON object"
+    assert reasons["cut"] == "cut off"
+    assert reasons["a time of text"] == reasons["no time"] == "no prompt with a time"
+    assert (in_ledger(lake, path)["records"], in_ledger(lake, path)["lines"]) == (13, 26)
+
+
+def test_bytes_that_were_rejected_are_so_once(home: Path, lake: Lake) -> None:
+    """However often the file is read: when it grew, when it was touched, when it was written anew, when it is gone."""
+    path = home / "history.jsonl"
+    path.write_bytes(prompt(0) + b"rubbish\n")
+    lake.refresh([home], host="h")
+    with path.open("ab") as file:
+        file.write(b"more\n" + prompt(1))
+    assert lake.refresh([home], host="h").rejects == 1
+    assert [row["head"] for row in rows(lake, "rejects", '"offset"')] == ["rubbish", "more"]
+    commit = lake.snapshot().commit
+    assert (lake.refresh([home], host="h").rejects, lake.snapshot().commit) == (0, commit)
+    os.utime(path, (0, 0))
+    lake.refresh([home], host="h")
+    assert in_ledger(lake, path)["rejects"] == 2
+    path.write_bytes(b"rubbish\n" + prompt(2))
+    lake.refresh([home], host="h")
+    assert [(row["offset"], row["head"]) for row in rows(lake, "rejects")] == [(0, "rubbish")]
+    assert (in_ledger(lake, path)["records"], len(known(lake))) == (1, 3)
+    path.unlink()
+    lake.refresh([home], host="h")
+    assert [row["departed_at"] is None for row in rows(lake, "files", "kind")] == [False, True]
+    assert len(rows(lake, "rejects")) == 1
+
+
+def test_prompts_on_one_line_and_behind_a_torn_one_are_read(home: Path, lake: Lake) -> None:
+    torn = prompt(7)[:60]
+    assert b'"timestamp"' not in torn
+    path = home / "history.jsonl"
+    path.write_bytes(prompt(0)[:-1] + b"\0\0" + prompt(1) + torn + prompt(2) + prompt(3)[:-1] + b" oops \n")
+    lake.refresh([home], host="h")
+    assert known(lake) == [(minute(n), S1) for n in range(4)]
+    found = [(row["line"], row["bytes"], row["reason"]) for row in rows(lake, "rejects", '"offset"')]
+    assert found == [(2, 60, "cut off by the next record"), (3, 4, "not a JSON object")]
+    row = in_ledger(lake, path)
+    assert (row["records"], row["blank_bytes"], row["lines"]) == (4, 4, 3)
+
+
+def test_a_line_too_long_to_be_read_is_rejected(home: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tokenlake.ingest.read.MAX_LINE_BYTES", 1 << 20)
+    monkeypatch.setattr("tokenlake.ingest.told.BATCH_BYTES", 1 << 19)
+    path = home / "history.jsonl"
+    giant = prompt(5, display="x" * (3 << 20))
+    path.write_bytes(prompt(0) + giant + prompt(1))
+    lake.refresh([home], host="h")
+    assert known(lake) == [(minute(0), S1), (minute(1), S1)]
+    (reject,) = rows(lake, "rejects")
+    assert (reject["line"], reject["offset"], reject["bytes"]) == (2, len(prompt()), len(giant) - 1)
+    assert in_ledger(lake, path)["rejects"] == 1
+
+
+def test_doctor_and_reconcile_do_not_take_it_for_a_transcript(home: Path, lake: Lake) -> None:
+    """Also where the lake's own quota samples are of another machine than the transcripts."""
+    (home / "history.jsonl").write_bytes(prompt(0) + b"rubbish\n")
+    lake.path.mkdir(mode=0o700)
+    (lake.path / "quota-samples.jsonl").write_bytes(b"{}\n")
+    lake.refresh([home], host="laptop")
+    assert sorted(row["kind"] for row in rows(lake, "files")) == ["history", "main", "quota-samples"]
+    found = {finding.check: finding for finding in examine(lake.path, [home], host="laptop")}
+    fine = ("ledger", "rejects of the ledger", "usage rows of the ledger", "unique keys", "retention", "other files")
+    assert [(name, found[name].found) for name in fine if found[name].status is not Status.OK] == []
+    assert found["rejects"].status is Status.WARNING
+    assert "1 part (7 bytes) of 1 file: not a JSON object" in found["rejects"].found
+    for named in (None, "laptop"):
+        told = reconcile(lake.snapshot(), roots=[home], host=named, tz="UTC", report=peer.report(home))
+        with closing(told.connection):
+            assert told.unexplained_tokens == 0
+            assert not [note for note in told.notes if "does not" in note or "read now" in note]
+
+
+def test_reports_over_transcripts_do_not_count_it(home: Path, lake: Lake) -> None:
+    (home / "history.jsonl").write_bytes(prompt(0) + b"rubbish\n")
+    lake.refresh([home], host="h", keep_raw=True)
+    (row,) = lake.run("lake/coverage", tz="UTC").to_pylist()
+    names = ("files", "refused_files", "records", "rejects", "known_sessions", "held_sessions")
+    assert [row[name] for name in names] == [1, 0, 1, 0, 1, 1]
+    assert len(rows(lake, "rejects")) == 1
+    (home / "history.jsonl").unlink()
+    lake.refresh([home], host="h")
+    assert [row["departed_files"] for row in lake.run("lake/coverage", tz="UTC").to_pylist()] == [0]
 
 
 def test_odd_fields_are_unknown(home: Path, lake: Lake) -> None:
@@ -165,11 +278,34 @@ def test_odd_fields_are_unknown(home: Path, lake: Lake) -> None:
         prompt(5).replace(b"harbour", b"har\xffbour"),
     ]
     (home / "history.jsonl").write_bytes(b"".join(lines))
-    assert lake.refresh([home], host="h").warnings == ()
+    summary = lake.refresh([home], host="h")
+    assert (summary.warnings, summary.rejects, summary.odd_fields) == ((), 0, 2)
     assert known(lake) == [(minute(n), S1 if n > 1 else None) for n in range(6)]
+    in_ledger(lake, home / "history.jsonl")
     projects = [row["project"] for row in rows(lake, "known_prompts", "ts")]
     assert projects[1] is None
     assert projects[4:] == ["/home/ada/har\ufffdbour"] * 2
+
+
+def test_one_that_may_not_be_read_is_named_and_read_when_it_may_be(
+    home: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = home / "history.jsonl"
+    path.write_bytes(prompt(0))
+    opened = open
+
+    def refusing(file: Any, *rest: Any, **more: Any) -> Any:
+        if str(file) == str(path):
+            raise PermissionError(13, "Permission denied", file)
+        return opened(file, *rest, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("builtins.open", refusing)
+        for _ in range(2):
+            assert lake.refresh([home], host="h").warnings == (f"{path}: Permission denied; not read",)
+    assert (known(lake), lake.snapshot().commit) == ([], 1)
+    assert lake.refresh([home], host="h").warnings == ()
+    assert known(lake) == [(minute(0), S1)]
 
 
 def test_links_and_folders_of_the_name_are_not_read(home: Path, lake: Lake, tmp_path: Path) -> None:

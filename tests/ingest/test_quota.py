@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenlake.ingest.quota import _read_file
+from tokenlake.ingest import quota
+from tokenlake.ingest.beside import look
+from tokenlake.ingest.told import read
 from tokenlake.lake import Lake
 from tokenlake.store.catalog import SAMPLES_NAME
 
@@ -64,7 +66,9 @@ def test_reading_again_changes_nothing_and_what_was_appended_is_added(root: Path
         file.write("\n" + line("2026-03-31T23:59:59Z", 9) + line("2026-04-01T00:00:00Z", 8))
     summary = lake.refresh([root], host="h")
     assert [row[0] for row in held(lake)] == ["02 10:00", "31 23:59", "01 00:00"]
-    assert any("1 line is no quota sample, the first at byte" in text for text in summary.warnings)
+    assert any("1 part could not be read, the first at byte" in text for text in summary.warnings)
+    (reject,) = lake.run("lake/rejects").to_pylist()
+    assert (reject["line"], reject["bytes"], reject["head"]) == (2, 5, "{half")
     files = lake.snapshot().files["quota_samples"]
     assert [name.split("/")[1] for name in files] == ["month=2026-03", "month=2026-04"]
 
@@ -103,7 +107,7 @@ def test_a_samples_file_is_no_transcript_and_a_link_is_not_followed(root: Path, 
     elsewhere.write_text(line("2026-03-02T10:00:00Z", 3))
     (root / SAMPLES_NAME).symlink_to(elsewhere)
     summary = lake.refresh([root], host="h")
-    assert (summary.files_found, held(lake)) == (0, [])
+    assert (summary.files_found, lake.path.exists()) == (0, False)
 
 
 BAD = [
@@ -118,6 +122,8 @@ BAD = [
     '{"timestamp": "2026-03-02T10:00:00Z", "rate_limits": {"five_hour": {"used_percentage": "3", "resets_at": 1}}}',
     '{"timestamp": "2026-03-02T10:00:00Z", "rate_limits": {"five_hour": {"used_percentage": true, "resets_at": 1}}}',
     '{"timestamp": "2026-03-02T10:00:00Z", "rate_limits": {"five_hour": {"used_percentage": -1, "resets_at": 1}}}',
+    '{"timestamp": "2026-03-02T10:00:00Z", "rate_limits": {"five_hour": {"used_percentage": 900, "resets_at": 1}}}',
+    '{"timestamp": "2026-03-02T10:00:00Z", "rate_limits": {"five_hour": {"used_percentage": 100.1, "resets_at": 1}}}',
     '{"timestamp": "2026-03-02T10:00:00Z", "rate_limits": {"five_hour": {"used_percentage": NaN, "resets_at": 1}}}',
     '{"timestamp": "2026-03-02T10:00:00Z", "rate_limits": {"five_hour": {"used_percentage": 1, "resets_at": 1e300}}}',
     "[" * 100_000,
@@ -130,8 +136,20 @@ def test_lines_that_are_none_are_counted_and_the_others_read(root: Path, lake: L
     path.write_text("\n".join(BAD) + "\n" + nothing + line("2026-03-02T10:00:00Z", 3))
     summary = lake.refresh([root], host="h")
     assert [row[3] for row in held(lake)] == [3]
-    told = f"{path.resolve()}: {len(BAD)} lines are no quota sample, the first at byte 0; left out"
+    told = f"{path.resolve()}: {len(BAD)} parts could not be read, the first at byte 0; see tokenlake lake rejects"
     assert told in summary.warnings
+    rejects = lake.run("lake/rejects").to_pylist()
+    assert [row["head"] for row in rejects] == [text[:200] for text in BAD]
+    assert [row["line"] for row in rejects] == list(range(1, len(BAD) + 1))
+    assert rejects[2]["reason"] == "no quota sample: no timestamp"
+    (row,) = lake.run("lake/bytes").to_pylist()
+    assert (row["kind"], row["bytes"], row["unaccounted_bytes"]) == ("quota-samples", path.stat().st_size, 0)
+
+
+def test_a_window_that_is_odd_takes_no_other_with_it(root: Path, lake: Lake) -> None:
+    (root / SAMPLES_NAME).write_text(line("2026-03-02T10:00:00Z", 3).replace("}}}", '}, "seven_day": 4}}'))
+    summary = lake.refresh([root], host="h")
+    assert (held(lake), summary.odd_fields, summary.rejects) == ([("02 10:00", "h", "five_hour", 3)], 1, 0)
 
 
 @given(data=st.binary(max_size=200))
@@ -139,8 +157,15 @@ def test_no_bytes_are_too_odd(data: bytes, tmp_path_factory: pytest.TempPathFact
     path = tmp_path_factory.mktemp("odd") / SAMPLES_NAME
     good = line("2026-03-02T10:00:00Z", 3).encode()
     path.write_bytes(data + b"\n" + good)
-    rows, _ = _read_file(str(path), "h", 1, None)
-    assert rows[-1][3] == 3
+    (found,) = look(quota.KIND, {str(path): "h"}, {})
+    told = read(found)
+    assert told.rows[-1][3] == 3
+    (stats,) = told.stats.to_pylist()
+    (seen,) = told.seen.to_pylist()
+    accounted = (
+        stats["record_bytes"] + stats["blank_bytes"] + seen["newline_bytes"] + sum(told.lost["bytes"].to_pylist())
+    )
+    assert accounted == seen["ingested_bytes"] == path.stat().st_size
 
 
 def test_two_copies_of_a_sample_are_one(root: Path, lake: Lake, tmp_path: Path) -> None:

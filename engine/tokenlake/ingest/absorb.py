@@ -152,27 +152,30 @@ def _merge(
     lacking = compare.lines(con, ours, theirs)
     told = compare.told(con, ours, theirs)
     summary = MergeSummary(
-        files_other=sum(count for outcome, count in outcomes.items() if outcome != "ours"),
+        files_other=sum(count for outcome, count in outcomes.items() if outcome not in ("ours", "bare")),
         files_new=outcomes.get("new", 0),
-        files_replaced=outcomes.get("newer", 0),
+        files_replaced=outcomes.get("newer", 0) + outcomes.get("richer", 0),
         files_same=outcomes.get("same", 0),
         files_older=outcomes.get("older", 0) + outcomes.get("poorer", 0),
         requests_before=_rows(con, ours, REQUESTS),
         requests_other=_rows(con, theirs, REQUESTS),
         lake=IngestSummary(),
-        warnings=_left_behind(ours.settings, theirs, outcomes.get("poorer", 0)),
+        warnings=_left_behind(ours.settings, theirs, outcomes.get("poorer", 0), outcomes["bare"]),
     )
-    changed = summary.files_new or summary.files_replaced or departures or lacking or told
+    taken = bool(con.execute("select 1 from taking limit 1").fetchall())
+    changed = taken or departures or lacking or told
     if not changed and catalog.exists(ours.root):
         return summary, ours
     with writing.staged(con, ours) as staging:
         snapshot = replace(ours, commit=ours.commit + 1)
-        replaced = [i for (i,) in con.execute("select file_id from compared where outcome = 'newer'").fetchall()]
+        known = "select file_id from compared where outcome in ('newer', 'richer') and not is_beside"
+        replaced = [i for (i,) in con.execute(known).fetchall()]
         tag = f"{snapshot.commit:06d}"
         merger = Merger(con, snapshot, staging, tag, None, replaced, ROWS_OF_THE_OTHER)
         if summary.files_new or summary.files_replaced or lacking:
             raw_files = _keep_lines(con, ours, theirs, staging, tag, lacking) if ours.settings.keep_raw else []
             bring(con, merger, theirs, raw_files, progress)
+        if taken:
             rejects = partitions.relation(REJECTS, merger.snapshot.paths(REJECTS.name))
             with compare.reading(theirs):
                 con.execute(
@@ -215,8 +218,13 @@ def _keep_lines(
     return written
 
 
-def _left_behind(ours: Settings, theirs: Snapshot, poorer: int) -> tuple[str, ...]:
+def _left_behind(ours: Settings, theirs: Snapshot, poorer: int, bare: int) -> tuple[str, ...]:
     warnings = []
+    if bare:
+        warnings.append(
+            f"{theirs.root} has the texts of {bare} transcripts that are here without them, and lacks lines as logged"
+            " that are here: they stay as they are; tokenlake rebuild makes texts from the lines, where all are kept"
+        )
     if poorer:
         warnings.append(
             f"{theirs.root} read {poorer} transcripts further, and lacks their texts or lines that this lake keeps:"

@@ -71,6 +71,8 @@ def discover(roots: Sequence[str | os.PathLike[str]] | None, host: str) -> Disco
             places = ", ".join(str(root) for root in default_roots(os.environ))
             raise SourceError(f"no transcripts: none of {places} exists; name a folder with --root")
     else:
+        if not all(map(os.fspath, roots)):
+            raise SourceError("a root is empty: name a folder with --root")
         wanted = [Path(root).expanduser() for root in roots]
     real = _without_nested(_existing(wanted))
     warnings: list[str] = []

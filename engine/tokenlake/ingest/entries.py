@@ -1,13 +1,14 @@
-"""What an ingest learned of each transcript: its rows of `files`, the ledger, and of `rejects`; and the summary.
+"""What an ingest learned of each file: its rows of `files`, the ledger, and of `rejects`; and the summary.
 
 The queries share these relations of the ingest's database: `earlier` (the ledger before), `paths` (file_id, path of
-every transcript known), `grown` (file_ids read on from where they were left), `file_stats` (what each segment found),
+every file known), `grown` (file_ids read on from where they were left), `file_stats` (what each segment found),
+`stats_beside` (what was found in the files beside transcripts),
 `resume` (file_id, ts, prompt_id: what a record without takes from the one before it).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -19,12 +20,14 @@ from tokenlake.ingest.transcript import is_archive
 from tokenlake.schema import FILES, REJECTS, arrow_schema
 from tokenlake.store import partitions
 from tokenlake.store.catalog import Snapshot
+from tokenlake.store.ledger import IS_BESIDE
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
     from tokenlake.ingest.merge import Merger
+    from tokenlake.ingest.told import Told
 
 _FILE_STATS = """
 insert into file_stats
@@ -55,7 +58,7 @@ with stats as (
   select file_id, sum(records)::bigint as records, sum(odd_fields)::bigint as odd_fields,
     min(first_ts) as first_ts, max(last_ts) as last_ts, sum(usage_rows)::bigint as usage_rows,
     sum(record_bytes)::bigint as record_bytes, sum(blank_bytes)::bigint as blank_bytes
-  from file_stats group by file_id
+  from (from file_stats union all by name from stats_beside) group by file_id
 ),
 lost as (select file_id, count(*) as rejects, sum(bytes)::bigint as bytes from new_rejects group by file_id)
 select seen.* exclude (grown, newline_bytes),
@@ -114,12 +117,25 @@ def count(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(_RESUME)
 
 
-def write(merger: Merger, seen: pa.Table, lost: pa.Table, departed: Iterable[int], now: datetime) -> None:
+def write(
+    merger: Merger, seen: pa.Table, lost: pa.Table, departed: Iterable[int], now: datetime, told: Sequence[Told] = ()
+) -> None:
     """Writes the tables `rejects` and `files` to staging.
 
     `seen` and `lost` are as made by the functions of these names; `departed` are transcripts found missing, `now`.
+    `told` is what was read of the files beside transcripts.
     """
+    import pyarrow as pa
+
     con, snapshot = merger.con, merger.snapshot
+    seen = pa.concat_tables([seen, *(each.seen for each in told)])
+    lost = pa.concat_tables([lost, *(each.lost for each in told)])
+    departed = {*departed, *(number for each in told for number in each.departed)}
+    con.execute("create or replace temp table stats_beside as select * from file_stats limit 0")
+    for each in told:
+        con.register("told_stats", each.stats)
+        con.execute("insert into stats_beside by name select * from told_stats")
+        con.unregister("told_stats")
     _hold(con, "new_rejects", lost)
     _hold(con, "seen", seen)
     live_rejects = partitions.relation(REJECTS, snapshot.paths(REJECTS.name))
@@ -129,7 +145,10 @@ def write(merger: Merger, seen: pa.Table, lost: pa.Table, departed: Iterable[int
         " union all by name select * from new_rejects",
     )
     con.execute("create or replace temp table new_files as " + _NEW_FILES)
-    con.execute("update new_files set kind = 'not-jsonl' where records = 0 and rejects > 0 and kind <> 'stream-json'")
+    con.execute(
+        "update new_files set kind = 'not-jsonl'"
+        f" where records = 0 and rejects > 0 and kind <> 'stream-json' and not {IS_BESIDE}"
+    )
     con.execute("set variable now = ?", [now])
     _hold(con, "departed", ids(departed))
     merger.replace_whole(

@@ -15,6 +15,7 @@ from tokenlake.ingest.salvage import Reject
 from tokenlake.schema import FILES, RECORDS, REJECTS
 from tokenlake.store import partitions
 from tokenlake.store.catalog import Snapshot
+from tokenlake.store.ledger import IS_BESIDE
 
 if TYPE_CHECKING:
     import duckdb
@@ -46,7 +47,7 @@ reaches as (
 -- What of the ingested bytes is in no line is a newline.
 select file_id, ingested_bytes - coalesce(held_bytes, 0) as newline_bytes
 from ledger left join reaches using (file_id)
-where ingested_bytes = 0 or (without_gap and ending between ingested_bytes - 1 and ingested_bytes)
+where not {is_beside} and (ingested_bytes = 0 or (without_gap and ending between ingested_bytes - 1 and ingested_bytes))
 """
 _ROWS = 2048
 _LINES = """
@@ -66,13 +67,15 @@ def find_whole(con: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> list[str]:
     try:
         con.execute(f"create or replace temp table ledger as select * from {relations[FILES.name]}")
         con.execute(_UNHELD.format(**relations))
-        con.execute(_WHOLE.format(**relations))
+        con.execute(_WHOLE.format(**relations, is_beside=IS_BESIDE))
     except duckdb.OutOfMemoryException:
         raise
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
         raise LakeDamagedError(f"{snapshot.root}: cannot be read ({reason}); restore it from a backup") from error
-    found = con.execute("select path from ledger anti join whole using (file_id) order by path").fetchall()
+    found = con.execute(
+        f"select path from ledger anti join whole using (file_id) where not {IS_BESIDE} order by path"
+    ).fetchall()
     return [path for (path,) in found]
 
 

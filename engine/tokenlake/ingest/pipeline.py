@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tokenlake.errors import LakeDamagedError
-from tokenlake.ingest import history, quota, writing
+from tokenlake.errors import LakeDamagedError, SourceError
+from tokenlake.ingest import beside, history, quota, writing
+from tokenlake.ingest.beside import Look
 from tokenlake.ingest.commit import commit
 from tokenlake.ingest.discover import Discovery
 from tokenlake.ingest.plan import Plan, look
@@ -48,7 +49,8 @@ def ingest(
     users and models out, `keep_raw` also keeps every line as logged. What is None, and `roots`, is as an earlier
     ingest of this lake was told, else the default. `jobs` is the number of threads. `progress`
     is told bytes done and bytes to do; `waiting`, who holds the lock. `totals=False` saves the sums over the lake.
-    Raises SourceError (nothing to read), LakeError and its kin (the lake cannot be read, locked or written).
+    No lake is made where there is nothing to be put into it. Raises SourceError (nothing to read, or none of it can
+    be read), LakeError and its kin (the lake cannot be read, locked or written).
     """
     import duckdb
 
@@ -64,7 +66,9 @@ def ingest(
     snapshot = news.snapshot
     summary = IngestSummary(files_found=len(news.discovery.files))
     settings = _told(snapshot.settings, host, (), keep_text, keep_raw)
-    if news.any or settings != snapshot.settings or not catalog.exists(root):
+    if (roots is not None or not catalog.exists(root)) and (reason := news.could_not_be_read):
+        raise SourceError(f"nothing could be read: {reason}; check the permissions")
+    if news.any or settings != snapshot.settings:
         with writing.held(con, root, waiting) as latest:
             if latest.commit != snapshot.commit:  # another process was faster
                 news = _look(con, latest, roots, host)
@@ -98,18 +102,26 @@ class _News:
     snapshot: Snapshot
     discovery: Discovery
     todo: Plan
-    samples: quota.Samples
-    known: history.Known
+    beside: tuple[Look, ...]
 
     @property
     def any(self) -> bool:
         """Whether there is anything to write."""
-        return bool(self.samples.rows) or self.known.prompts is not None or not self.todo.changes_nothing
+        return not all(todo.changes_nothing for todo in (self.todo, *(look.todo for look in self.beside)))
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What could not be looked at or read."""
-        return (*self.discovery.warnings, *self.todo.warnings, *self.samples.warnings, *self.known.warnings)
+        beside = (warning for look in self.beside for warning in look.todo.warnings)
+        return (*self.discovery.warnings, *self.todo.warnings, *beside)
+
+    @property
+    def could_not_be_read(self) -> str | None:
+        """What was in the way, where nothing at all could be looked into."""
+        if self.any or self.todo.unchanged or not (self.discovery.unlisted or self.todo.failed):
+            return None
+        more = len(self.warnings) - 1
+        return self.warnings[0] + (f", and {more:,} more like it" if more else "")
 
 
 def _look(
@@ -124,8 +136,11 @@ def _look(
     try:
         entries = ledger.load(con, snapshot)
         discovery, todo = look(roots if roots is not None else _remembered(snapshot.settings, host), host, entries)
-        samples = quota.read(con, snapshot, discovery.roots, host)
-        return _News(snapshot, discovery, todo, samples, history.read(con, snapshot, discovery, host))
+        looks = (
+            *beside.look(quota.KIND, quota.places(discovery.roots, snapshot.root, host), entries),
+            *beside.look(history.KIND, history.places(discovery, host), entries),
+        )
+        return _News(snapshot, discovery, todo, looks)
     except duckdb.IOException as error:
         raise _damaged(snapshot, error) from error
 
@@ -163,14 +178,25 @@ def _write(
     now: datetime,
 ) -> tuple[IngestSummary, Snapshot]:
     from tokenlake.ingest.segment import Ingestion
+    from tokenlake.ingest.told import read
 
     with writing.staged(con, snapshot) as staging:
         next_snapshot = replace(snapshot, commit=snapshot.commit + 1)
         ingestion = Ingestion(con, next_snapshot, news.todo, host, jobs, staging, SEGMENT_BYTES)
         ingestion.read_all(progress)
-        summary = ingestion.write_ledger(now)
-        merged = quota.added(con, ingestion.snapshot, news.samples, staging)
-        return summary, commit(history.added(con, merged, news.known, staging), staging)
+        told = [read(look) for look in news.beside if not look.todo.changes_nothing]
+        summary = ingestion.write_ledger(now, told)
+        merged = ingestion.snapshot
+        for kind, added in ((quota.KIND, quota.added), (history.KIND, history.added)):
+            rows = [row for each in told if each.kind is kind for row in each.rows]
+            merged = added(con, merged, rows, staging)
+        summary = replace(
+            summary,
+            rejects=summary.rejects + sum(each.lost.num_rows for each in told),
+            odd_fields=summary.odd_fields + sum(each.odd_fields for each in told),
+            warnings=(*summary.warnings, *(warning for each in told for warning in each.warnings)),
+        )
+        return summary, commit(merged, staging)
 
 
 def with_totals(con: duckdb.DuckDBPyConnection, snapshot: Snapshot, summary: IngestSummary) -> IngestSummary:

@@ -11,14 +11,17 @@ from tokenlake.ingest.archive import Archive
 from tokenlake.ingest.discover import Discovery, FoundFile, discover, is_below, shown
 from tokenlake.ingest.transcript import FINGERPRINT_BYTES, Task, ends_a_line, fingerprint, is_archive, open_transcript
 from tokenlake.sources import claude
-from tokenlake.store.ledger import REFUSED_KINDS, Entry
+from tokenlake.store.ledger import BESIDE_KINDS, REFUSED_KINDS, Entry
 
 _HEAD_BYTES = 1 << 16
 
 
 @dataclass(slots=True)
 class Plan:
-    """What is to be done: reading tasks, and file_ids in sets by what the ledger has to learn about them."""
+    """What is to be done: reading tasks, and file_ids in sets by what the ledger has to learn about them.
+
+    `failed` are those that could not be looked into.
+    """
 
     tasks: list[Task] = field(default_factory=list)
     found: dict[int, FoundFile] = field(default_factory=dict)
@@ -26,6 +29,7 @@ class Plan:
     replaced: set[int] = field(default_factory=set)
     refused: set[int] = field(default_factory=set)
     departed: set[int] = field(default_factory=set)
+    failed: set[int] = field(default_factory=set)
     unchanged: int = 0
     warnings: list[str] = field(default_factory=list)
 
@@ -53,6 +57,7 @@ def plan(discovery: Discovery, ledger: Mapping[int, Entry], host: str) -> Plan:
         try:
             _plan_file(file, entry, result)
         except OSError as error:
+            result.failed.add(file.file_id)
             result.warnings.append(f"{file.path}: {error.strerror or error}; not read")
     # In the order of time, so that what is read together falls into few months, and so into few data files.
     result.tasks.sort(key=lambda task: result.found[task.file_id].mtime_ns)
@@ -76,9 +81,10 @@ def look(
     what it held would be forgotten and not found again. So the tree is walked once more after one was found rewritten.
     """
     known: set[int] = set()
+    transcripts = {number: entry for number, entry in ledger.items() if entry.kind not in BESIDE_KINDS}
     while True:
         discovery = discover(roots, host)
-        result = plan(discovery, ledger, host)
+        result = plan(discovery, transcripts, host)
         if result.replaced <= known:
             return discovery, result
         known |= result.replaced
@@ -101,7 +107,8 @@ def _plan_file(file: FoundFile, entry: Entry | None, result: Plan) -> None:
         _plan_whole(file, result)  # first: a file that cannot be opened keeps its rows
         if entry.ingested_bytes:
             result.replaced.add(file.file_id)
-        if file.size < entry.ingested_bytes and not is_archive(file.path):
+        # What a file beside transcripts told is kept.
+        if file.size < entry.ingested_bytes and not is_archive(file.path) and file.kind not in BESIDE_KINDS:
             result.warnings.append(
                 f"{file.path}: cut from {entry.ingested_bytes:,} bytes to {file.size:,}: the lake now holds what it"
                 " holds; restore the file from a backup to have the rest again"
@@ -115,7 +122,10 @@ def _lacks_what_was_read(file: FoundFile, entry: Entry) -> bool:
 
 
 def _plan_whole(file: FoundFile, result: Plan) -> None:
-    if _is_stream_dump(file.path):
+    if file.kind in BESIDE_KINDS:
+        with open(file.path, "rb"):  # one that cannot be opened is no task, as it is for transcripts
+            pass
+    elif _is_stream_dump(file.path):
         result.refused.add(file.file_id)
         result.warnings.append(f"{file.path}: output of --output-format stream-json, not a transcript; not read")
         return

@@ -29,6 +29,7 @@ from tokenlake.ingest.transcript import Task
 from tokenlake.schema import FILES, KNOWN_PROMPTS, QUOTA_SAMPLES, RECORDS, REJECTS, Table
 from tokenlake.store import catalog, partitions
 from tokenlake.store.catalog import Snapshot
+from tokenlake.store.ledger import IS_BESIDE
 
 if TYPE_CHECKING:
     import duckdb
@@ -162,14 +163,18 @@ def _plan(con: duckdb.DuckDBPyConnection) -> tuple[Plan, dict[int, Progress]]:
 
 
 def _take_over(con: duckdb.DuckDBPyConnection, old: Snapshot, rebuilt: Snapshot, staging: Path) -> Snapshot:
-    """The rebuilt snapshot with the rows of the transcripts that are not whole, as the old one has them."""
+    """The rebuilt snapshot with the rows of the transcripts that are not whole, as the old one has them.
+
+    So it is with the ledger and rejects of the files beside transcripts.
+    """
     con.execute("create or replace table taking as select file_id from ledger anti join whole using (file_id)")
     if not con.execute("select 1 from taking limit 1").fetchall():
         return rebuilt
     con.execute("create or replace table paths as select file_id, path from ledger")
     con.execute("create or replace temp table theirs as select * from ledger")
     merger = Merger(con, rebuilt, staging, f"{rebuilt.commit:06d}", None, (), absorb.ROWS_OF_THE_OTHER)
-    absorb.bring(con, merger, old, [])
+    if con.execute(f"select 1 from ledger semi join taking using (file_id) where not {IS_BESIDE} limit 1").fetchall():
+        absorb.bring(con, merger, old, [])
     for table in (REJECTS, FILES):
         now, before = (partitions.relation(table, s.paths(table.name)) for s in (merger.snapshot, old))
         merger.replace_whole(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +23,8 @@ from tokenlake.store.catalog import Snapshot
 
 if TYPE_CHECKING:
     import duckdb
+
+    from tokenlake.ingest.told import Told
 
 
 class Lines(Protocol):
@@ -96,11 +98,14 @@ class Ingestion:
         """What could not be read, once everything was."""
         return [*self.reader.rejects, *(reject for parser in self.parsers for reject in parser.rejects)]
 
-    def write_ledger(self, now: datetime) -> IngestSummary:
-        """Writes the tables `rejects` and `files`; returns what this ingest did, without the totals of the lake."""
+    def write_ledger(self, now: datetime, told: Sequence[Told] = ()) -> IngestSummary:
+        """Writes the tables `rejects` and `files`; returns what this ingest did, without the totals of the lake.
+
+        `told` is what was read of the files beside transcripts.
+        """
         reader, rejects = self.reader, self.rejects
         seen = entries.seen(self.todo, self.host, reader.progress)
-        entries.write(self.merger, seen, entries.lost(rejects, self.todo, self.host), self.todo.departed, now)
+        entries.write(self.merger, seen, entries.lost(rejects, self.todo, self.host), self.todo.departed, now, told)
         return entries.summarise(self.con, self.todo, reader.progress, reader.bytes_read, len(rejects))
 
     # --- steps -----------------------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 class IngestSummary:
     """Counts of one ingest, then the totals of the lake after it.
 
-    `files_*`, `bytes_read`, `lines`, `records`, `rejects`, `odd_fields` speak of this ingest alone; `requests`
+    `files_*`, `bytes_read`, `lines`, `records`, `rejects`, `odd_fields` speak of this ingest alone, of transcripts,
+    `rejects` and `odd_fields` also of the files beside them (history.jsonl, quota-samples.jsonl); `requests`
     and the token totals speak of the whole lake (deduplicated by accounting rules 8 to 11).
     """
 
@@ -39,9 +40,9 @@ class MergeSummary:
     """What came of merging another lake into one.
 
     Of the `files_other` transcripts of the other lake, `files_new` were not known here, `files_replaced` were changed
-    later or read further there, `files_same` are alike, and of `files_older` this lake knows more. `requests_before`
-    and `requests_other` are those of the two lakes; `lake` has the totals after the merge, where a request that both
-    held counts once.
+    later or read further there, or have texts there that were missing here, `files_same` are alike, and of
+    `files_older` this lake knows more. `requests_before` and `requests_other` are those of the two lakes; `lake` has
+    the totals after the merge, where a request that both held counts once.
     """
 
     files_other: int = 0

@@ -25,7 +25,8 @@ def held(
 ) -> Iterator[Snapshot]:
     """Holds the lake's only writer's lock; gives its newest snapshot, in the present schema.
 
-    An older lake is migrated in a commit of its own. Raises LakeError and its kin.
+    An older lake is migrated in a commit of its own, and what a killed process left is removed.
+    Raises LakeError and its kin.
     """
     catalog.read(root, older=True)  # nothing is touched in a folder that is something else
     try:
@@ -42,6 +43,7 @@ def held(
 
             with staged(con, snapshot) as staging:
                 snapshot = commit(migrate(con, snapshot, staging), staging)
+        _remove_leftovers(snapshot)
         yield snapshot
 
 
@@ -49,7 +51,14 @@ def tidy(root: Path) -> None:
     """Removes what a killed ingest left in the lake, unless another process is writing or nothing can be removed."""
     if (root / STAGING_NAME).exists():
         with suppress(LakeError, OSError), lock.writer(root, wait_s=0):
-            clean(catalog.read(root, older=True))
+            _remove_leftovers(catalog.read(root, older=True))
+
+
+def _remove_leftovers(snapshot: Snapshot) -> None:
+    """To be called by who holds the lock."""
+    if (snapshot.root / STAGING_NAME).exists():
+        with suppress(OSError):
+            clean(snapshot)
 
 
 @contextmanager

@@ -16,10 +16,16 @@ if TYPE_CHECKING:
 REFUSED_KINDS = frozenset({"stream-json"})
 """Kinds of files that are named in the ledger but never read (accounting rule 6)."""
 
+BESIDE_KINDS = frozenset({"history", "quota-samples"})
+"""Kinds of files that are no transcripts: they lie beside these, and tell of prompts and quotas."""
+
+IS_BESIDE = f"kind in {tuple(sorted(BESIDE_KINDS))}"
+"""Whether a row of `files` is of such a kind, as SQL."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One transcript as the ledger has it: what decides whether and from where it is read again."""
+    """One file as the ledger has it: what decides whether and from where it is read again."""
 
     file_id: int
     path: str
@@ -34,7 +40,7 @@ class Entry:
 
 
 def load(con: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> dict[int, Entry]:
-    """Every transcript of the lake, by file_id. Raises LakeDamagedError where the ledger cannot be read."""
+    """Every file that the lake knows, by file_id. Raises LakeDamagedError where the ledger cannot be read."""
     if not snapshot.files.get(FILES.name):
         return {}
     import duckdb
