@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised by one with every change that an older reader would misread; `store/migrate.py` says what each changed."""
 
 
@@ -141,6 +141,37 @@ REQUESTS = Table(
         "cost_logged DECIMAL(18,9) costUSD as logged, dollars",
         "file_id BIGINT transcript of the kept row",
         "offset BIGINT byte at which the kept row starts",
+    ),
+)
+
+REQUEST_SUMS = Table(
+    "request_sums",
+    "requests of a quarter hour that share session and price, summed by data file: what reports of totals read",
+    None,
+    (
+        *("first_ts", "session_id", "project", "host", "version", "model", "is_sidechain"),
+        *("is_fast", "is_us", "is_batch", "min_context_tokens", "web_searches", "cost_logged"),
+    ),
+    _columns(
+        "first_ts TIMESTAMPTZ earliest time of the requests, UTC; all are of one quarter hour",
+        "last_ts TIMESTAMPTZ latest time of them, UTC",
+        "session_id VARCHAR session that owns them (accounting rule 11)",
+        "project VARCHAR working directory (cwd) where they were made",
+        "host VARCHAR name of that machine",
+        "version VARCHAR agent version",
+        "model VARCHAR model as logged",
+        "is_sidechain BOOLEAN requests of subagents",
+        "is_fast BOOLEAN requests in fast mode (accounting rule 20)",
+        "is_us BOOLEAN requests with inference in the US",
+        "is_batch BOOLEAN requests of the batch tier",
+        "requests BIGINT how many they are",
+        "partial_requests BIGINT those of them whose output was never finalised (accounting rule 16)",
+        "min_context_tokens BIGINT least context of them (accounting rule 15)",
+        "max_context_tokens BIGINT largest context of them",
+        # Null in a row of which they, or the searches, are too many for exact prices: its requests are read then.
+        *(f"{line}; null where all of them add up to a billion" for line in _COUNTS),
+        "web_searches BIGINT web searches (accounting rule 17), of every request or of none; null as the tokens are",
+        "cost_logged DECIMAL(18,9) costUSD as logged, dollars, of every request or of none; null as the tokens are",
     ),
 )
 
@@ -291,14 +322,15 @@ SESSIONS = Table(
 
 FILES = Table(
     "files",
-    "transcript known to the lake: the ledger",
+    "transcript known to the lake, or file beside transcripts: the ledger",
     "file_id",
     ("path", "host"),
     _columns(
         "file_id BIGINT hash of host and path",
         "path VARCHAR path of the transcript, absolute",
         "host VARCHAR machine",
-        "kind VARCHAR main | agent | compaction | workflow; refused: stream-json | not-jsonl",
+        "kind VARCHAR main | agent | compaction | workflow; refused: stream-json | not-jsonl;"
+        " beside transcripts: history | quota-samples",
         "size BIGINT bytes on disk at the last look",
         "mtime_ns BIGINT modification time at the last look, ns since 1970",
         "prefix_hash VARCHAR fingerprint of the ingested bytes: their first and last 4 KiB",
@@ -329,7 +361,7 @@ REJECTS = Table(
     None,
     ("file_id", "offset"),
     _columns(
-        "file VARCHAR path of the transcript",
+        "file VARCHAR path of the transcript, or of the file beside transcripts",
         "line BIGINT line number, from 1",
         "offset BIGINT byte at which the lost part starts",
         "bytes BIGINT its length",
@@ -365,7 +397,7 @@ QUOTA_SAMPLES = Table(
         "ts TIMESTAMPTZ time of the sample, UTC",
         "host VARCHAR machine that took it, also where the account is used on several",
         "window VARCHAR five_hour | seven_day",
-        "used_percentage DOUBLE share of the quota that is used, in percent",
+        "used_percentage DOUBLE share of the quota that is used, 0 to 100; samples of another are left out",
         "resets_at TIMESTAMPTZ when the window ends, UTC",
         "file_id BIGINT hash of host and path of the samples file",
         "offset BIGINT byte at which the sample starts in that file",
@@ -389,6 +421,7 @@ KNOWN_PROMPTS = Table(
 
 TABLES: tuple[Table, ...] = (
     REQUESTS,
+    REQUEST_SUMS,
     USAGE_ROWS,
     TOOL_CALLS,
     PROMPTS,

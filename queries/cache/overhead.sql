@@ -51,33 +51,61 @@ numbered_requests as (
     where $by = 'turn'
 ),
 
+-- Requests by themselves, for groupings that look at each; with the columns of view cost_sums that are summed up.
+single_requests as (
+    select
+        key,
+        file_id,
+        "offset",
+        context_tokens,
+        1 as requests,
+        case when output_is_partial then 1 else 0 end as partial_requests,
+        input_tokens,
+        output_tokens,
+        cache_write_5m_tokens,
+        cache_write_1h_tokens,
+        cache_read_tokens,
+        cost_api_pico,
+        cost_cache_write_pico,
+        cost_cache_read_pico,
+        case when is_calculated then cost_pico end as cost_calculated_pico,
+        cost_pico,
+        case
+            when is_calculated
+                then input_pico + output_pico + cache_write_5m_tokens * input_price_pico
+                    + cache_write_1h_tokens * input_price_pico + cache_read_tokens * input_price_pico + web_search_pico
+        end as no_cache_pico,
+        case when is_priced then 0 else 1 end as unpriced_requests,
+        case when is_priced then 0 else context_tokens::decimal(20, 0) + output_tokens end as unpriced_tokens
+    from selected_costs
+    where $by in ('context-decile', 'turn')
+),
+
 -- Each branch of this union is empty unless its grouping is asked for, so that only one is computed.
 placed_requests as (
-    select selected_of_mode.*, null::bigint as place
-    from selected_of_mode
-    where $by not in ('context-decile', 'turn')
-    union all
-    select selected_of_mode.*, context_deciles.place
-    from selected_of_mode
-    inner join context_deciles on selected_of_mode.context_tokens = context_deciles.context_tokens
+    select single_requests.*, context_deciles.place
+    from single_requests
+    inner join context_deciles on single_requests.context_tokens = context_deciles.context_tokens
     where $by = 'context-decile'
     union all
-    select selected_of_mode.*, numbered_requests.place
-    from selected_of_mode
+    select single_requests.*, numbered_requests.place
+    from single_requests
     inner join numbered_requests
-        on selected_of_mode.key = numbered_requests.key
-        and selected_of_mode.file_id = numbered_requests.file_id
-        and selected_of_mode."offset" = numbered_requests."offset"
+        on single_requests.key = numbered_requests.key
+        and single_requests.file_id = numbered_requests.file_id
+        and single_requests."offset" = numbered_requests."offset"
     where $by = 'turn'
 ),
 
--- Cost is tokens times price: the tokens of requests that share a price are summed first, and a few rows are priced
--- then, which gives exactly the sum of the costs in view `costs`. To price each request would cost more than all sums.
--- Zones are whole quarter hours off UTC: these are moved to local time, not each request.
-sums_by_price as (
+grouped as (
     select
-        place,
-        case when $by in ('hour', 'day', 'week', 'month') then epoch_us(ts) // 900000000 end as quarter_hour,
+        null::bigint as place,
+        -- Zones are whole quarter hours off UTC: these are moved to local time, not each request. They are rounded
+        -- down, also before 1970.
+        case
+            when $by in ('hour', 'day', 'week', 'month')
+                then epoch_us(first_ts) // 900000000 - case when epoch_us(first_ts) % 900000000 < 0 then 1 else 0 end
+        end as quarter_hour,
         case $by
             when 'project' then project
             when 'session' then session_id
@@ -86,116 +114,77 @@ sums_by_price as (
             when 'host' then host
             when 'thread' then case when is_sidechain then 'subagent' else 'main' end
         end as name,
-        model,
-        case when speed = 'fast' then 1 else 0 end
-            + case when inference_geo = 'us' then 2 else 0 end
-            + case when service_tier = 'batch' then 4 else 0 end as factors,
-        -- The context, and the instant, that stand for all between the same two steps; beyond the steps that have a
-        -- name, each context and each UTC day by itself. A request without a time is priced as of 1970.
-        case
-            when context_tokens < step_1_tokens then 0
-            when context_tokens < step_2_tokens then step_1_tokens
-            when context_tokens < step_3_tokens then step_2_tokens
-            when context_tokens < step_4_tokens then step_3_tokens
-            else context_tokens
-        end as like_context_tokens,
-        case
-            when epoch_us(ts) is null then 0
-            when epoch_us(ts) < step_1_us then step_1_us - 1
-            when epoch_us(ts) < step_2_us then step_1_us
-            when epoch_us(ts) < step_3_us then step_2_us
-            when epoch_us(ts) < step_4_us then step_3_us
-            else epoch_us(ts) // 86400000000 * 86400000000
-        end as like_us,
-        -- Where the cost is from: 0 nowhere, 1 the log, 2 the prices, 3 the prices, that of searches too.
-        case
-            when not is_calculated and logged_pico is null then 0
-            when not is_calculated then 1
-            -- As in view priced.
-            when output_tokens >= 1000000000 or web_searches >= 1000000 then 0
-            when searches_may_be_unpriced and web_searches > 0 then 3
-            else 2
-        end as cost_is_from,
-        min(ts) as any_ts,
-        count(*) as requests,
-        count(*) filter (output_is_partial) as partial_requests,
-        sum(input_tokens)::bigint as input_tokens,
-        sum(output_tokens)::bigint as output_tokens,
-        sum(cache_write_5m_tokens)::bigint as cache_write_5m_tokens,
-        sum(cache_write_1h_tokens)::bigint as cache_write_1h_tokens,
-        sum(cache_read_tokens)::bigint as cache_read_tokens,
-        coalesce(sum(web_searches), 0)::bigint as web_searches,
-        sum(logged_pico)::bigint as logged_pico
+        first_ts,
+        requests,
+        partial_requests,
+        input_tokens,
+        output_tokens,
+        cache_write_5m_tokens,
+        cache_write_1h_tokens,
+        cache_read_tokens,
+        cost_api_pico,
+        cost_cache_write_pico,
+        cost_cache_read_pico,
+        cost_calculated_pico,
+        cost_pico,
+        no_cache_pico,
+        unpriced_requests,
+        unpriced_tokens
+    from selected_cost_sums
+    where $by not in ('context-decile', 'turn')
+    union all
+    select
+        place,
+        null as quarter_hour,
+        null as name,
+        null as first_ts,
+        requests,
+        partial_requests,
+        input_tokens,
+        output_tokens,
+        cache_write_5m_tokens,
+        cache_write_1h_tokens,
+        cache_read_tokens,
+        cost_api_pico,
+        cost_cache_write_pico,
+        cost_cache_read_pico,
+        cost_calculated_pico,
+        cost_pico,
+        no_cache_pico,
+        unpriced_requests,
+        unpriced_tokens
     from placed_requests
-    cross join price_steps
-    group by all
 ),
 
-priced_sums as (
+quarter_hours as (
     select
-        sums.place,
-        sums.quarter_hour,
-        sums.name,
-        sums.any_ts,
-        sums.requests,
-        sums.partial_requests,
-        sums.input_tokens,
-        sums.output_tokens,
-        sums.cache_write_5m_tokens,
-        sums.cache_write_1h_tokens,
-        sums.cache_read_tokens,
-        sums.cost_is_from,
-        (sums.logged_pico * 0.000000000001)::decimal(38, 12) as cost_logged,
-        -- Tokens of up to 19 digits times dollars a token.
-        sums.input_tokens::decimal(19, 0) * (price_rates.input_price_pico * 0.000000000001)::decimal(18, 12)
-            + sums.output_tokens::decimal(19, 0) * (price_rates.output_price_pico * 0.000000000001)::decimal(18, 12)
-            as cost_api,
-        sums.cache_write_5m_tokens::decimal(19, 0)
-            * (price_rates.cache_write_5m_price_pico * 0.000000000001)::decimal(18, 12)
-            + sums.cache_write_1h_tokens::decimal(19, 0)
-            * (price_rates.cache_write_1h_price_pico * 0.000000000001)::decimal(18, 12) as cost_cache_write,
-        sums.cache_read_tokens::decimal(19, 0)
-            * (price_rates.cache_read_price_pico * 0.000000000001)::decimal(18, 12) as cost_cache_read,
-        case
-            when price_rates.price_id is null then null
-            -- Searches that did not take place need no price.
-            when sums.web_searches = 0 then 0::decimal(37, 12)
-            else sums.web_searches::decimal(19, 0)
-                * (price_rates.web_search_price_pico * 0.000000000001)::decimal(18, 12)
-        end as cost_web_search,
-        (sums.cache_write_5m_tokens + sums.cache_write_1h_tokens + sums.cache_read_tokens)::decimal(19, 0)
-            * (price_rates.input_price_pico * 0.000000000001)::decimal(18, 12) as cost_cached_as_input
-    from sums_by_price as sums
-    left join price_rates
-        on sums.cost_is_from >= 2
-        and sums.model = price_rates.model
-        and sums.factors
-            = case when price_rates.is_fast then 1 else 0 end
-            + case when price_rates.is_us then 2 else 0 end
-            + case when price_rates.is_batch then 4 else 0 end
-        and sums.like_us >= price_rates.from_us
-        and sums.like_us < price_rates.to_us
-        and sums.like_context_tokens >= price_rates.from_tokens
-        and sums.like_context_tokens < price_rates.to_tokens
-),
-
-costs_in_all as (
-    select
-        priced_sums.*,
-        cost_api + cost_cache_write + cost_cache_read + cost_web_search as cost_calculated,
-        case
-            when cost_is_from = 1 then cost_logged
-            else cost_api + cost_cache_write + cost_cache_read + cost_web_search
-        end as cost,
-        input_tokens + output_tokens + cache_write_5m_tokens + cache_write_1h_tokens + cache_read_tokens
-            as total_tokens
-    from priced_sums
+        place,
+        quarter_hour,
+        name,
+        min(first_ts) as any_ts,
+        sum(requests) as requests,
+        sum(partial_requests) as partial_requests,
+        sum(unpriced_requests) as unpriced_requests,
+        sum(unpriced_tokens) as unpriced_tokens,
+        sum(input_tokens) as input_tokens,
+        sum(output_tokens) as output_tokens,
+        sum(cache_write_5m_tokens) as cache_write_5m_tokens,
+        sum(cache_write_1h_tokens) as cache_write_1h_tokens,
+        sum(cache_read_tokens) as cache_read_tokens,
+        sum(cost_api_pico) as cost_api_pico,
+        sum(cost_cache_write_pico) as cost_cache_write_pico,
+        sum(cost_cache_read_pico) as cost_cache_read_pico,
+        sum(cost_calculated_pico) as cost_calculated_pico,
+        sum(cost_pico) as cost_pico,
+        sum(no_cache_pico) as no_cache_pico
+    from grouped
+    group by place, quarter_hour, name
 ),
 
 -- Groups stay typed here and are worded at the end: a text per request would cost more than all the sums.
 periods as (
     select
-        costs_in_all.*,
+        quarter_hours.*,
         case $by
             when 'hour' then date_trunc('hour', any_ts at time zone $tz)
             when 'day' then date_trunc('day', any_ts at time zone $tz)
@@ -206,7 +195,7 @@ periods as (
                     else date_trunc('week', (any_ts at time zone $tz) + interval 1 day) - interval 1 day
                 end
         end as period
-    from costs_in_all
+    from quarter_hours
 ),
 
 sums as (
@@ -214,24 +203,25 @@ sums as (
         place,
         period,
         name,
-        sum(requests)::bigint as requests,
-        sum(partial_requests)::bigint as partial_requests,
-        sum(case when cost is null then requests else 0 end)::bigint as unpriced_requests,
-        sum(case when cost is null then total_tokens else 0 end)::bigint as unpriced_tokens,
-        sum(input_tokens)::bigint as input_tokens,
-        sum(output_tokens)::bigint as output_tokens,
-        sum(input_tokens + output_tokens)::bigint as io_tokens,
-        sum(cache_write_5m_tokens)::bigint as cache_write_5m_tokens,
-        sum(cache_write_1h_tokens)::bigint as cache_write_1h_tokens,
-        sum(cache_write_5m_tokens + cache_write_1h_tokens)::bigint as write_tokens,
-        sum(cache_read_tokens)::bigint as cache_read_tokens,
-        sum(total_tokens)::bigint as total_tokens,
-        sum(cost_api)::decimal(38, 12) as cost_api,
-        sum(cost_cache_write)::decimal(38, 12) as cost_cache_write,
-        sum(cost_cache_read)::decimal(38, 12) as cost_cache_read,
-        sum(cost)::decimal(38, 12) as cost,
-        sum(cost_calculated)::decimal(38, 12) as cost_calculated,
-        sum(cost_api + cost_cached_as_input + cost_web_search)::decimal(38, 12) as no_cache_cost
+        sum(requests) as requests,
+        sum(partial_requests) as partial_requests,
+        sum(unpriced_requests) as unpriced_requests,
+        sum(unpriced_tokens) as unpriced_tokens,
+        sum(input_tokens) as input_tokens,
+        sum(output_tokens) as output_tokens,
+        sum(input_tokens + output_tokens) as io_tokens,
+        sum(cache_write_5m_tokens) as cache_write_5m_tokens,
+        sum(cache_write_1h_tokens) as cache_write_1h_tokens,
+        sum(cache_write_5m_tokens + cache_write_1h_tokens) as write_tokens,
+        sum(cache_read_tokens) as cache_read_tokens,
+        sum(input_tokens + output_tokens + cache_write_5m_tokens + cache_write_1h_tokens + cache_read_tokens)
+            as total_tokens,
+        (sum(cost_api_pico) * 0.000000000001)::decimal(38, 12) as cost_api,
+        (sum(cost_cache_write_pico) * 0.000000000001)::decimal(38, 12) as cost_cache_write,
+        (sum(cost_cache_read_pico) * 0.000000000001)::decimal(38, 12) as cost_cache_read,
+        (sum(cost_calculated_pico) * 0.000000000001)::decimal(38, 12) as cost_calculated,
+        (sum(cost_pico) * 0.000000000001)::decimal(38, 12) as cost,
+        (sum(no_cache_pico) * 0.000000000001)::decimal(38, 12) as no_cache_cost
     from periods
     group by place, period, name
 ),
@@ -239,7 +229,10 @@ sums as (
 -- The largest context of each session, in a pass of its own: one with the sums would keep every sum by session.
 session_quarter_hours as (
     select
-        case when $by in ('hour', 'day', 'week', 'month') then epoch_us(ts) // 900000000 end as quarter_hour,
+        case
+            when $by in ('hour', 'day', 'week', 'month')
+                then epoch_us(first_ts) // 900000000 - case when epoch_us(first_ts) % 900000000 < 0 then 1 else 0 end
+        end as quarter_hour,
         case $by
             when 'project' then project
             when 'session' then session_id
@@ -249,9 +242,9 @@ session_quarter_hours as (
             when 'thread' then case when is_sidechain then 'subagent' else 'main' end
         end as name,
         session_id,
-        min(ts) as any_ts,
-        max(context_tokens) as largest_context_tokens
-    from selected
+        min(first_ts) as any_ts,
+        max(max_context_tokens) as largest_context_tokens
+    from selected_sums
     where $by not in ('context-decile', 'turn')
     group by 1, 2, 3
 ),
@@ -279,7 +272,7 @@ largest_contexts as (
     select
         period,
         name,
-        sum(largest_context_tokens)::bigint as largest_context_tokens
+        sum(largest_context_tokens) as largest_context_tokens
     from session_periods
     group by period, name
 )

@@ -71,12 +71,14 @@ measured_requests as (
         epoch_us(placed_requests.ts) - epoch_us(prev_ts) as gap_us,
         coalesce(compactions.last_compaction_ts > prev_ts, false) as compacted_before,
         case
-            when chain_request = 1 then cache_write_5m_tokens + cache_write_1h_tokens
+            -- As far as the type goes: the context of no request is more, either.
+            when chain_request = 1
+                then least(cache_write_5m_tokens::decimal(38, 0) + cache_write_1h_tokens, 9223372036854775807)::bigint
             else
                 least(
                     greatest(prev_context_tokens - cache_read_tokens, 0),
-                    cache_write_5m_tokens + cache_write_1h_tokens
-                )
+                    cache_write_5m_tokens::decimal(38, 0) + cache_write_1h_tokens
+                )::bigint
         end as rebuilt_tokens
     from placed_requests
     left join compactions

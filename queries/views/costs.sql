@@ -11,7 +11,7 @@
 -- input_pico, output_pico, cache_write_pico, cache_read_pico, web_search_pico: picodollars by the price table, in
 --     every cost mode
 -- cost_..._pico: the costs in whole picodollars, for large sums: a bigint adds up twice as fast as a decimal, and
---     (sum(x)::bigint * 0.000000000001)::decimal(38, 12) are the dollars
+--     (sum(x) * 0.000000000001)::decimal(38, 12) are the dollars
 -- logged_pico, is_calculated: what was logged, where the cost mode takes it, and whether prices count for the request
 with picodollars as (
     select

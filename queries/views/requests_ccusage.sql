@@ -46,8 +46,11 @@ select
     counted_rows.split_5m_tokens as cache_write_5m_tokens,
     counted_rows.cache_write_1h_tokens,
     counted_rows.cache_read_tokens,
-    counted_rows.input_tokens + counted_rows.split_5m_tokens + counted_rows.cache_write_1h_tokens
-        + counted_rows.cache_read_tokens as context_tokens,
+    least(
+        counted_rows.input_tokens::decimal(38, 0) + counted_rows.split_5m_tokens + counted_rows.cache_write_1h_tokens
+            + counted_rows.cache_read_tokens,
+        9223372036854775807
+    )::bigint as context_tokens,
     counted_rows.web_searches,
     counted_rows.service_tier,
     counted_rows.speed,

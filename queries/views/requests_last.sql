@@ -28,8 +28,11 @@ select
     kept.cache_write_5m_tokens,
     kept.cache_write_1h_tokens,
     kept.cache_read_tokens,
-    kept.input_tokens + kept.cache_write_5m_tokens + kept.cache_write_1h_tokens + kept.cache_read_tokens
-        as context_tokens,
+    least(
+        kept.input_tokens::decimal(38, 0) + kept.cache_write_5m_tokens + kept.cache_write_1h_tokens
+            + kept.cache_read_tokens,
+        9223372036854775807
+    )::bigint as context_tokens,
     requests.web_searches,
     kept.service_tier,
     kept.speed,

@@ -21,8 +21,11 @@ select
     rows_as_logged.cache_write_5m_tokens,
     rows_as_logged.cache_write_1h_tokens,
     rows_as_logged.cache_read_tokens,
-    rows_as_logged.input_tokens + rows_as_logged.cache_write_5m_tokens + rows_as_logged.cache_write_1h_tokens
-        + rows_as_logged.cache_read_tokens as context_tokens,
+    least(
+        rows_as_logged.input_tokens::decimal(38, 0) + rows_as_logged.cache_write_5m_tokens
+            + rows_as_logged.cache_write_1h_tokens + rows_as_logged.cache_read_tokens,
+        9223372036854775807
+    )::bigint as context_tokens,
     rows_as_logged.web_searches,
     rows_as_logged.service_tier,
     rows_as_logged.speed,

@@ -31,13 +31,13 @@ def test_a_whole_lake(doctor: Any) -> None:
     ran = doctor()
     assert ran.code == 0
     assert ran.err == ""
-    assert "\n27 checks: 0 warnings, 0 problems\n" in ran.out
+    assert "\n28 checks: 0 warnings, 0 problems\n" in ran.out
     assert doctor("--quick").out.count(" ok ") == 20
 
 
 def test_every_form_holds_the_same(doctor: Any, tmp_path: Path) -> None:
     rows = json.loads(doctor("--format", "json").out)
-    assert [list(row) for row in rows] == [COLUMNS] * 27
+    assert [list(row) for row in rows] == [COLUMNS] * 28
     assert [json.loads(line) for line in doctor("--format", "jsonl").out.splitlines()] == rows
     read = list(csv.DictReader(io.StringIO(doctor("--format", "csv").out)))
     assert [{name: value or None for name, value in row.items()} for row in read] == rows
@@ -45,7 +45,7 @@ def test_every_form_holds_the_same(doctor: Any, tmp_path: Path) -> None:
         assert doctor("--output", str(tmp_path / f"d.{form}")).code == 0
     assert pq.read_table(tmp_path / "d.parquet").to_pylist() == rows
     assert pa.ipc.open_file(tmp_path / "d.arrow").read_all().to_pylist() == rows
-    assert doctor("--format", "markdown").out.count("\n") == 29
+    assert doctor("--format", "markdown").out.count("\n") == 30
 
 
 def test_a_problem_has_an_exit_code_and_a_warning_has_none(doctor: Any) -> None:
@@ -57,7 +57,7 @@ def test_a_problem_has_an_exit_code_and_a_warning_has_none(doctor: Any) -> None:
     ran = doctor("--format", "csv")
     assert ran.code == 5
     assert "data files,problem,1 of " in ran.out
-    assert ran.err == "23 checks: 2 warnings, 1 problem\n"
+    assert ran.err == "23 checks: 3 warnings, 1 problem\n"
 
 
 def test_no_lake(run: Any, tmp_path: Path) -> None:

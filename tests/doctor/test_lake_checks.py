@@ -17,6 +17,7 @@ from doctor.conftest import a_file, column_set, publish, rewrite, wrong
 from tokenlake.doctor.findings import Finding, Status
 from tokenlake.errors import LakeError
 from tokenlake.lake import Lake
+from tokenlake.schema import SCHEMA_VERSION
 from tokenlake.store import catalog, lock
 
 Find = Callable[..., dict[str, Finding]]
@@ -25,17 +26,20 @@ Find = Callable[..., dict[str, Finding]]
 def test_a_whole_lake_has_nothing_wrong(root: Path, found: Find) -> None:
     findings = found(root)
     assert wrong(findings) == set()
-    assert len(findings) == 27
+    assert len(findings) == 28
     assert findings["unique keys"].found == "every key names one row, in 7 tables"
-    assert findings["lake"].found == f"{root}: commit 3, schema version 2"
+    assert findings["lake"].found == f"{root}: commit 3, schema version {SCHEMA_VERSION}"
 
 
 @pytest.mark.parametrize("quick", [False, True])
 def test_a_deleted_data_file(root: Path, found: Find, quick: bool) -> None:
     file = a_file(root, "texts", "2026-04")
     file.unlink()
-    finding = found(root, quick=quick)["data files"]
+    findings = found(root, quick=quick)
+    finding = findings["data files"]
     assert finding.status is Status.PROBLEM
+    if not quick:
+        assert findings["unique keys"].found == "every key names one row, in 7 tables, of the rows that can be read"
     assert f"missing: {file.relative_to(root)}" in finding.found
     assert "tokenlake ingest --lake NEW" in finding.remedy
 
@@ -81,7 +85,7 @@ def test_a_flipped_bit_anywhere(root: Path, found: Find, monkeypatch: pytest.Mon
         assert [finding.check for finding in findings if finding.status is Status.PROBLEM] == ["checksums"]
         assert findings[1].found.startswith(f"1 data file damaged: {file.relative_to(root)}: its bytes have changed")
         assert len(sound.files["usage_rows"]) == len(catalog.read(root).files["usage_rows"]) - 1
-    assert wrong(found(root)) == {"checksums", "sums"}
+    assert wrong(found(root)) == {"checksums", "sums", "agent versions"}
 
 
 def test_a_flipped_byte_in_a_lake_without_checksums(root: Path, found: Find) -> None:
@@ -147,10 +151,33 @@ def test_sums_that_disagree(root: Path, found: Find) -> None:
 def test_counts_that_no_row_has(root: Path, found: Find) -> None:
     rewrite(root, a_file(root, "requests", "2026-05"), lambda rows: column_set(rows, "output_tokens", 0, 1_000_000))
     findings = found(root)
-    assert wrong(findings) == {"kept rows of requests"}
+    assert wrong(findings) == {"kept rows of requests", "sums of requests"}
     assert "1,000,000, not " in findings["kept rows of requests"].found
     rewrite(root, a_file(root, "sessions"), lambda rows: column_set(rows, "requests", 0, 50))
-    assert wrong(found(root)) == {"kept rows of requests", "requests of sessions"}
+    assert wrong(found(root)) == {"kept rows of requests", "sums of requests", "requests of sessions"}
+
+
+def test_sums_of_other_requests(root: Path, found: Find) -> None:
+    file = a_file(root, "request_sums", "2026-05")
+    rewrite(root, file, lambda rows: column_set(rows, "cache_read_tokens", 0, 7_000))
+    assert wrong(findings := found(root)) == {"sums of requests"}
+    # The row that is there, and the one that should be.
+    assert findings["sums of requests"].found == f"{file.relative_to(root)} differs in 2 rows"
+    assert findings["sums of requests"].status is Status.PROBLEM
+
+
+def test_sums_and_requests_without_each_other(root: Path, found: Find) -> None:
+    sums, others = a_file(root, "request_sums", "2026-05"), a_file(root, "requests", "2026-03")
+    path = root / catalog.CATALOG_NAME
+    content = json.loads(path.read_text())
+    content["files"]["request_sums"].remove(str(sums.relative_to(root)))
+    content["files"]["requests"].remove(str(others.relative_to(root)))
+    path.write_text(json.dumps(content))
+    finding = found(root)["sums of requests"]
+    assert finding.found == (
+        f"{str(sums.relative_to(root)).replace('request_sums', 'requests')} has none, "
+        f"{str(others.relative_to(root)).replace('requests', 'request_sums')} belongs to no requests"
+    )
 
 
 def test_damage_that_only_shows_where_rows_are_read(root: Path) -> None:

@@ -356,3 +356,67 @@ def test_a_folder_that_is_not_an_agents_is_not_cleaned_up(whole: Path, root: Pat
     assert "retention" not in findings
     assert wrong(findings) == set()
     assert json.loads((root / "tokenlake.json").read_text())["commit"] == 3
+
+
+@pytest.mark.parametrize(
+    ("table", "about"),
+    [
+        ("rejects", {"rejects"}),
+        ("files", {"odd fields", "formats"}),
+        ("usage_rows", {"agent versions"}),
+        ("requests", {"unpriced models"}),
+    ],
+)
+def test_nothing_is_said_of_rows_that_cannot_be_read(
+    table: str, about: set[str], logs: Path, ingest: Any, found: Find
+) -> None:
+    """A check that would be of them says so; the other ones of the logs say what they say of the whole lake."""
+    lake = ingest({"p/s.jsonl": jsonl(assistant("m1", model="mystery"), assistant("m2")) + b"{broken\n"})
+    before = found(lake.path, logs)
+    a_file(lake.path, table).unlink()
+    findings = found(lake.path, logs)
+    for check in ("rejects", "odd fields", "formats", "agent versions", "unpriced models"):
+        if check in about:
+            assert findings[check].found == f"not checked: rows of {table} cannot be read"
+            assert findings[check].status is Status.WARNING
+        else:
+            assert findings[check] == before[check]
+    assert ("ledger" in findings) == (table != "files")
+
+
+def test_what_the_agent_deletes_is_said_where_the_ledger_cannot_be_read(
+    config: Path, tmp_path: Path, found: Find
+) -> None:
+    made = Lake(tmp_path / "made")
+    made.refresh([config], host=HOST)
+    a_file(made.path, "files").unlink()
+    finding = found(made.path, config)["retention"]
+    assert finding.status is Status.WARNING
+    assert finding.found.endswith("which of them the lake has read is not known, as its ledger cannot be read")
+
+
+def test_a_lake_without_transcripts(logs: Path, ingest: Any, found: Find) -> None:
+    """All that it knows is how much of a quota was used."""
+    (logs / "projects").mkdir(parents=True)
+    sample = {"timestamp": "2026-03-02T10:00:00Z", "rate_limits": {"five_hour": {"used_percentage": 13}}}
+    (logs / "quota-samples.jsonl").write_bytes(as_line(**sample))
+    findings = found(ingest({}).path, logs)
+    assert wrong(findings) == {"log folders"}
+    for check in ("rejects", "odd fields", "formats", "agent versions"):
+        assert findings[check].found == "the lake has read no transcripts"
+    assert findings["unpriced models"].found == "the lake has no requests"
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_another_format_is_no_news_without_a_ledger_either(
+    is_there: bool, logs: Path, ingest: Any, found: Find
+) -> None:
+    tree = {
+        "p/s.jsonl": jsonl(assistant("m1")),
+        "p/dump.jsonl": b'{"type":"system","subtype":"eclipse","session_id":"x","tools":[]}\n',
+    }
+    lake = ingest(tree)
+    if is_there:
+        a_file(lake.path, "files").unlink()
+    findings = found(lake.path if is_there else lake.path.with_name("none"), logs)
+    assert findings["record fields"].found == "all known, in 1 record of 1 file, the newest"

@@ -1,4 +1,4 @@
-"""Older lakes: a stored lake of schema version 1 is brought to the present one whole, or not at all, never misread."""
+"""Older lakes: one of each schema version is brought to the present one whole, or not at all, never misread."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from accounting.transcripts import assistant, jsonl
 from tokenlake.errors import LakeDamagedError, LakeError, LakeVersionError, SourceError
 from tokenlake.lake import Lake
 from tokenlake.schema import BY_NAME, FILES, SCHEMA_VERSION, TABLES
-from tokenlake.store import catalog, partitions
-from tokenlake.store.catalog import CATALOG_NAME, Snapshot
+from tokenlake.store import catalog, partitions, sums
+from tokenlake.store.catalog import CATALOG_NAME, OLDEST_VERSION, Snapshot
 
-STORED = Path(__file__).parent / "lake-v1"
-ANSWERS = json.loads((STORED / "answers.json").read_text())
+STORED = {version: Path(__file__).parent / f"lake-v{version}" for version in range(OLDEST_VERSION, SCHEMA_VERSION)}
+ANSWERS = json.loads((STORED[1] / "answers.json").read_text())
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    """A copy of the stored lake."""
-    shutil.copytree(STORED / "lake", tmp_path / "lake")
+@pytest.fixture(params=STORED, ids="version-{}".format)
+def lake(tmp_path: Path, request: pytest.FixtureRequest) -> Lake:
+    """A copy of a stored lake."""
+    shutil.copytree(STORED[request.param] / "lake", tmp_path / "lake")
     return Lake(tmp_path / "lake")
 
 
@@ -57,15 +57,16 @@ def migrated(lake: Lake, logs: Path) -> Lake:
     return lake
 
 
-def test_the_stored_lake_is_of_version_1_and_small() -> None:
-    assert json.loads((STORED / "lake" / CATALOG_NAME).read_text())["schema_version"] == 1
-    assert sum(path.stat().st_size for path in STORED.rglob("*") if path.is_file()) < 150_000
+@pytest.mark.parametrize("version", STORED)
+def test_the_stored_lakes_are_of_their_version_and_small(version: int) -> None:
+    assert json.loads((STORED[version] / "lake" / CATALOG_NAME).read_text())["schema_version"] == version
+    assert sum(path.stat().st_size for path in STORED[version].rglob("*") if path.is_file()) < 150_000
 
 
 def test_an_older_lake_is_not_read_but_the_command_is_named(lake: Lake) -> None:
     before = on_disk(lake.path)
     for use in (Lake.snapshot, lambda lake: lake.sql("select 1"), lambda lake: lake.run("cost/daily")):
-        with pytest.raises(LakeVersionError, match=f"schema version 1, .*: tokenlake ingest --lake {lake.path}$"):
+        with pytest.raises(LakeVersionError, match=f"schema version [12], .*: tokenlake ingest --lake {lake.path}$"):
             use(lake)
     assert on_disk(lake.path) == before
 
@@ -106,6 +107,15 @@ def test_every_row_is_kept_and_every_column_is_there(lake: Lake, logs: Path) -> 
         assert lake.sql(f"select * from {table.name}").columns == table.names
     added = set(FILES.names) - before["files"][0].keys()
     assert [row[name] for row in after["files"] if row["host"] == "ada" for name in added] == [None] * 7 * len(added)
+
+
+def test_the_sums_are_made_of_the_requests_that_there_are(lake: Lake, logs: Path) -> None:
+    migrated(lake, logs)
+    snapshot = lake.snapshot()
+    assert sorted(map(sums.path_of, snapshot.files["requests"])) == list(snapshot.files["request_sums"])
+    names = ", ".join(f"sum({name})::bigint as {name}" for name in TOKENS)
+    query = f"select sum(requests)::bigint as requests, {names} from request_sums where host = 'ada'"
+    assert lake.sql(query).to_pylist() == [ANSWERS["totals"]]
 
 
 def lose_a_column(lake: Lake) -> None:

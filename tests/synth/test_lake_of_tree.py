@@ -2,11 +2,13 @@
 
 from dataclasses import astuple, replace
 from datetime import date
+from fractions import Fraction
 from typing import Any
 
 import pytest
+from benchmarks.dollars import dollars
 
-from synth.test_tree import REPEATED_AGENTS, WIDE_MODELS
+from synth.test_tree import LOGGED_COSTS, REPEATED_AGENTS, WIDE_MODELS
 from tokenlake.lake import Lake
 from tokenlake.synth.options import SynthOptions
 from tokenlake.synth.tree import write_tree
@@ -21,6 +23,7 @@ DAY = "strftime(ts at time zone 'UTC', '%Y-%m-%d')"
 CASES = {
     "clean": SynthOptions(total_bytes=20_000_000, seed=21, fork_share=0.3, duplicate_share=0.2),
     "damaged": SynthOptions(total_bytes=12_000_000, seed=22, fork_share=0.3, damage_share=0.1),
+    "logged-costs": replace(LOGGED_COSTS, seed=25),
     "agent-progress": replace(REPEATED_AGENTS, total_bytes=8_000_000, seed=23, disputed_share=0.3, damage_share=0.1),
     "everything": SynthOptions(
         total_bytes=20_000_000,
@@ -93,13 +96,39 @@ def test_what_decides_about_prices_is_found(made: tuple[Truth, Lake]) -> None:
         lake,
         f"""select {DAY}, model, coalesce(speed = 'fast', false), coalesce(inference_geo = 'us', false),
             coalesce(service_tier = 'batch', false), (context_tokens > 100000)::int + (context_tokens > 200000)::int,
-            coalesce(sum(web_searches), 0)::bigint, {SUMS}
+            cost_logged is not null, coalesce(sum(web_searches), 0)::bigint,
+            coalesce(sum(cost_logged * 1000000000), 0)::bigint, {SUMS}
         from requests group by all""",
     )
-    assert {cell[:6]: cell[6:] for cell in cells} == {
-        (cell.day, cell.model, cell.is_fast, cell.is_us, cell.is_batch, cell.band): (
+    assert {cell[:7]: cell[7:] for cell in cells} == {
+        (cell.day, cell.model, cell.is_fast, cell.is_us, cell.is_batch, cell.band, cell.is_logged): (
             cell.web_searches,
+            cell.cost_logged_nanodollars,
             *astuple(cell.counts),
         )
         for cell in truth.priced
     }
+
+
+@pytest.mark.parametrize("cost_mode", ["calculate", "auto", "display"])
+def test_its_cost_is_found_in_every_cost_mode(cost_mode: str, made: tuple[Truth, Lake]) -> None:
+    truth, lake = made
+    answer = lake.run("cost/daily", cost_mode=cost_mode, tz="UTC")
+    day, cost = answer.columns.index("day"), answer.columns.index("cost")
+    found = {str(row[day]): row[cost] or 0 for row in answer.rows()}
+    expected: dict[str, Fraction] = {}
+    for cell in truth.priced:
+        expected[cell.day] = expected.get(cell.day, Fraction(0)) + dollars([cell], cost_mode)
+    assert {name: Fraction(value) for name, value in found.items()} == expected
+
+
+def test_a_tree_of_versions_that_logged_costs_has_a_cost_of_its_own_in_each_mode(made: tuple[Truth, Lake]) -> None:
+    truth, _ = made
+    modes = {mode: dollars(truth.priced, mode) for mode in ("calculate", "auto", "display")}
+    if truth.logged_requests:
+        assert 0 < truth.logged_requests < truth.total.requests
+        assert len(set(modes.values())) == 3
+        assert 0 < modes["display"] < modes["auto"]
+        assert modes["display"] * 10**9 == truth.cost_logged_nanodollars
+    else:
+        assert (modes["auto"], modes["display"]) == (modes["calculate"], 0)

@@ -155,7 +155,8 @@ def test_senseless_options_are_refused(wrong: dict[str, object]) -> None:
 def test_every_file_has_the_schema_of_its_table(made: tuple[Path, LakeTruth]) -> None:
     snapshot = catalog.read(made[0])
     assert sorted(snapshot.files) == [
-        *("events", "files", "prompts", "requests", "session_files", "sessions", "texts", "tool_calls", "usage_rows")
+        *("events", "files", "prompts", "request_sums", "requests", "session_files", "sessions", "texts", "tool_calls"),
+        "usage_rows",
     ]
     for name in snapshot.files:
         for path in snapshot.paths(name):

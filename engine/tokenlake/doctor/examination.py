@@ -10,7 +10,7 @@ from pathlib import Path
 from tokenlake.doctor import data_files, keeping, leftovers, logs, lookout, retention, rows, versions
 from tokenlake.doctor.findings import Finding, Status, ok, problem, warning
 from tokenlake.errors import LakeError, LakeVersionError
-from tokenlake.schema import SCHEMA_VERSION
+from tokenlake.schema import SCHEMA_VERSION, TABLES
 from tokenlake.store import catalog
 from tokenlake.store.catalog import Snapshot
 
@@ -36,34 +36,40 @@ def examine(
     now = now or datetime.now(UTC)
     host = host or socket.gethostname()
     for _ in range(_ATTEMPTS):
-        findings, snapshot = _of_lake(root, quick)
+        findings, snapshot, lost = _of_lake(root, quick)
         if all(finding.status is not Status.PROBLEM for finding in findings) or _is_newest(snapshot):
             break
-    found = lookout.look(snapshot, roots, host)
-    findings += logs.check(snapshot, found, seconds)
+    found = lookout.look(snapshot, roots, host, lost)
+    findings += logs.check(snapshot, found, seconds, lost)
     findings += retention.check(snapshot, found, now)
-    findings += versions.check(snapshot, now)
+    findings += versions.check(snapshot, now, lost)
     return findings
 
 
-def _of_lake(root: Path, quick: bool) -> tuple[list[Finding], Snapshot]:
-    """The findings about the lake, and its snapshot with the data files that can be read."""
+_Found = tuple[list[Finding], Snapshot, frozenset[str]]
+"""Findings about the lake, its snapshot with the data files that can be read, the tables of which others cannot."""
+
+_ALL = frozenset(table.name for table in TABLES)
+
+
+def _of_lake(root: Path, quick: bool) -> _Found:
     try:
         if not catalog.exists(root) and not root.exists():
-            return [problem("lake", f"there is no lake at {root}", "make it: tokenlake ingest")], Snapshot(root)
+            missing = problem("lake", f"there is no lake at {root}", "make it: tokenlake ingest")
+            return [missing], Snapshot(root), frozenset()
         snapshot = catalog.read(root, older=True)
     except LakeVersionError as error:
-        return [_worded("lake", error)], Snapshot(root)
+        return [_worded("lake", error)], Snapshot(root), _ALL
     except LakeError as error:
-        return [_worded("lake", error), *leftovers.check(Snapshot(root))], Snapshot(root)
+        return [_worded("lake", error), *leftovers.check(Snapshot(root))], Snapshot(root), _ALL
     except OSError as error:
-        return [_unreadable(root, error)], Snapshot(root)
+        return [_unreadable(root, error)], Snapshot(root), _ALL
     if not snapshot.commit:
-        return [problem("lake", f"{root} holds no lake yet", "make it: tokenlake ingest")], snapshot
+        return [problem("lake", f"{root} holds no lake yet", "make it: tokenlake ingest")], snapshot, frozenset()
     try:
         return _of_snapshot(snapshot, quick)
     except OSError as error:
-        return [_of_catalog(snapshot), _unreadable(root, error)], Snapshot(root)
+        return [_of_catalog(snapshot), _unreadable(root, error)], Snapshot(root), _ALL
 
 
 def _unreadable(root: Path, error: OSError) -> Finding:
@@ -71,7 +77,7 @@ def _unreadable(root: Path, error: OSError) -> Finding:
     return problem("lake", f"{place}: {error.strerror or error}", "give yourself the right to read the lake: chmod")
 
 
-def _of_snapshot(snapshot: Snapshot, quick: bool) -> tuple[list[Finding], Snapshot]:
+def _of_snapshot(snapshot: Snapshot, quick: bool) -> _Found:
     findings = [_of_catalog(snapshot)]
     of_files, sound = data_files.check(snapshot, quick)
     findings += of_files
@@ -79,7 +85,8 @@ def _of_snapshot(snapshot: Snapshot, quick: bool) -> tuple[list[Finding], Snapsh
     findings += leftovers.check(snapshot)
     if snapshot.version == SCHEMA_VERSION and not quick:
         findings += rows.check(sound, complete=sound.files == snapshot.files)
-    return findings, sound
+    lost = [name for name, files in snapshot.files.items() if files != sound.files[name]]
+    return findings, sound, frozenset(name.removeprefix(catalog.COPIES_PREFIX) for name in lost)
 
 
 def _of_catalog(snapshot: Snapshot) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -42,6 +43,11 @@ def warning(check: str, found: str, remedy: str) -> Finding:
 def problem(check: str, found: str, remedy: str) -> Finding:
     """Something is wrong with the lake."""
     return Finding(check, Status.PROBLEM, found, remedy)
+
+
+def not_checked(check: str, lost: AbstractSet[str]) -> Finding:
+    """A check that would say what it cannot know: rows of these tables cannot be read."""
+    return warning(check, f"not checked: rows of {', '.join(sorted(lost))} cannot be read", "see the checks above")
 
 
 def counted(number: int, noun: str) -> str:

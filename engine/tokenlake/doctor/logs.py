@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
 from tokenlake.doctor import known, novelties
-from tokenlake.doctor.findings import Finding, counted, listed, ok, warning
+from tokenlake.doctor.findings import Finding, counted, listed, not_checked, ok, warning
 from tokenlake.doctor.lookout import Logs
 from tokenlake.doctor.novelties import Novelties, version_of
 from tokenlake.errors import LakeDamagedError
 from tokenlake.ingest.plan import Plan
+from tokenlake.schema import FILES, REJECTS, USAGE_ROWS
 from tokenlake.store import partitions
 from tokenlake.store.catalog import Snapshot
-from tokenlake.store.ledger import REFUSED_KINDS
+from tokenlake.store.ledger import IS_BESIDE, REFUSED_KINDS
 
 if TYPE_CHECKING:
     import duckdb
@@ -26,8 +28,8 @@ _REFUSED = f"kind in ({', '.join(map(partitions.quoted, sorted({*REFUSED_KINDS, 
 _UPDATE = "a newer tokenlake may know it: pip install -U tokenlake; if not, please report the names"
 
 
-def check(snapshot: Snapshot, logs: Logs, seconds: float) -> list[Finding]:
-    """The findings; those about what the lake read are of its `snapshot`, as far as that can be read."""
+def check(snapshot: Snapshot, logs: Logs, seconds: float, lost: AbstractSet[str]) -> list[Finding]:
+    """The findings; those about what the lake read are of its `snapshot`, but for tables that are `lost` in part."""
     import duckdb
 
     from tokenlake.query.connect import connect
@@ -38,9 +40,9 @@ def check(snapshot: Snapshot, logs: Logs, seconds: float) -> list[Finding]:
     try:
         with connect(snapshot, only_for="files rejects usage_rows events records") as con:
             if snapshot.commit:
-                findings += _of_lake(con)
+                findings += _of_lake(con, lost)
             refused = {number for (number,) in con.execute(f"select file_id from files where {_REFUSED}").fetchall()}
-            transcripts = [file for file in logs.files if file.file_id not in refused]
+            transcripts = [file for file in logs.files if file.file_id not in refused | logs.refused]
             found = novelties.in_transcripts(transcripts, seconds)
             if not found.records:
                 found = novelties.in_lines(_kept(con), seconds)
@@ -63,12 +65,13 @@ def _ledger(logs: Logs, todo: Plan) -> Finding:
     """What has happened to the transcripts since they were read, as the next ingest will see it."""
     paths = {file.file_id: file.shown_path for file in logs.files}
     differing = {task.file_id for task in todo.tasks} | todo.refused
-    new = differing - logs.entries.keys()
+    entries = logs.entries or {}
+    new = differing - entries.keys()
     kinds = {
         "new": [paths[number] for number in new],
         "grown": [paths[number] for number in todo.grown],
         "rewritten": [paths[number] for number in differing - new - todo.grown],
-        "gone and not marked so": [logs.entries[number].path for number in todo.departed],
+        "gone and not marked so": [entries[number].path for number in todo.departed],
     }
     parts = [f"{len(names):,} {kind}: {listed(sorted(names), 2)}" for kind, names in kinds.items() if names]
     if parts:
@@ -76,17 +79,35 @@ def _ledger(logs: Logs, todo: Plan) -> Finding:
     return ok("ledger", f"{counted(todo.unchanged, 'transcript')} as last read")
 
 
-def _of_lake(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
+def _of_lake(con: duckdb.DuckDBPyConnection, lost: AbstractSet[str]) -> Iterator[Finding]:
     """What the ledger and its sums say of the logs."""
+    is_empty = (
+        FILES.name not in lost and not con.execute(f"select 1 from files where not {IS_BESIDE} limit 1").fetchall()
+    )
+    for check, table, of_rows in (
+        ("rejects", REJECTS, _rejects),
+        ("odd fields", FILES, _odd_fields),
+        ("formats", FILES, _formats),
+        ("agent versions", USAGE_ROWS, _versions),
+    ):
+        if table.name in lost:
+            yield not_checked(check, {table.name})
+        else:
+            yield ok(check, "the lake has read no transcripts") if is_empty else of_rows(con)
+
+
+def _rejects(con: duckdb.DuckDBPyConnection) -> Finding:
     reasons = con.execute(
         "select reason, count(*), sum(bytes), count(distinct file_id) from rejects group by reason order by 2 desc, 1"
     ).fetchall()
     if reasons:
         parts = [f"{counted(n, 'part')} ({size:,} bytes) of {counted(files, 'file')}: {reason}"
                  for reason, n, size, files in reasons]  # fmt: skip
-        yield warning("rejects", listed(parts), "each is listed with its place: tokenlake lake rejects")
-    else:
-        yield ok("rejects", "every byte of the transcripts was read")
+        return warning("rejects", listed(parts), "each is listed with its place: tokenlake lake rejects")
+    return ok("rejects", "every byte of the transcripts was read")
+
+
+def _odd_fields(con: duckdb.DuckDBPyConnection) -> Finding:
     [(fields, files)] = con.execute(
         "select coalesce(sum(odd_fields), 0)::bigint, count(*) filter (odd_fields > 0) from files"
     ).fetchall()
@@ -94,18 +115,17 @@ def _of_lake(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
         worst = con.execute("select path from files where odd_fields > 0 order by odd_fields desc, path").fetchall()
         found = f"{counted(fields, 'field')} of an unexpected type in {counted(files, 'file')}: "
         remedy = "they count as null, the rest of their records counts; a gateway may write them"
-        yield warning("odd fields", found + listed([path for (path,) in worst]), remedy)
-    else:
-        yield ok("odd fields", "every field has the type that is known")
+        return warning("odd fields", found + listed([path for (path,) in worst]), remedy)
+    return ok("odd fields", "every field has the type that is known")
+
+
+def _formats(con: duckdb.DuckDBPyConnection) -> Finding:
     kinds = con.execute(f"select path, kind from files where {_REFUSED} order by path").fetchall()
     if kinds:
         named = listed([f"{path} ({kind})" for path, kind in kinds])
-        yield warning(
-            "formats", f"{counted(len(kinds), 'file')} of another format: {named}", "move them out of the logs"
-        )
-    else:
-        yield ok("formats", "every file is a transcript")
-    yield _versions(con)
+        found = f"{counted(len(kinds), 'file')} of another format: {named}"
+        return warning("formats", found, "move them out of the logs")
+    return ok("formats", "every file is a transcript")
 
 
 def _versions(con: duckdb.DuckDBPyConnection) -> Finding:

@@ -34,17 +34,20 @@ def check(snapshot: Snapshot, logs: Logs, now: datetime) -> list[Finding]:
 
 
 def _of_folder(
-    projects: Path, files: list[FoundFile], known: Mapping[int, Entry], snapshot: Snapshot, now: datetime
+    projects: Path, files: list[FoundFile], known: Mapping[int, Entry] | None, snapshot: Snapshot, now: datetime
 ) -> Finding:
     days, source = period(projects.parent)
     due = sorted((_changed(file) + timedelta(days=days), file.file_id) for file in files)
     soon = sum(when - now <= _SOON for when, _ in due)
-    unread = {file.file_id for file in files if not _is_read(file, known.get(file.file_id))}
-    at_risk = [when for when, file_id in due if file_id in unread]
     parts = [f"{projects.parent}: transcripts go {counted(days, 'day')} after their last change ({source})"]
     parts.append(f"{soon:,} of {len(files):,} go within 7 days, the first {_worded(due[0][0], now)}")
     last = _last_commit(snapshot)
     parts.append(f"last commit {last.date()}" if last else "no commit yet")
+    if known is None:
+        parts.append("which of them the lake has read is not known, as its ledger cannot be read")
+        return warning("retention", "; ".join(parts), "see the checks above, or copy the transcripts meanwhile")
+    unread = {file.file_id for file in files if not _is_read(file, known.get(file.file_id))}
+    at_risk = [when for when, file_id in due if file_id in unread]
     if not unread:
         parts.append("the lake has read all of them")
         return ok("retention", "; ".join(parts))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from tokenlake.doctor import request_sums
 from tokenlake.doctor.findings import Finding, counted, listed, ok, problem, warning
 from tokenlake.errors import LakeDamagedError
 from tokenlake.schema import BY_NAME, TABLES
@@ -82,12 +83,12 @@ def check(snapshot: Snapshot, complete: bool) -> list[Finding]:
 
     try:
         with connect(snapshot, only_for=" ".join(table.name for table in TABLES)) as con:
-            return [_ids(con, snapshot), _months(con, snapshot), *_sums(con, complete)]
+            return [_ids(con, snapshot, complete), _months(con, snapshot), *_sums(con, snapshot, complete)]
     except (duckdb.Error, LakeDamagedError) as error:  # damage that only shows where rows are read
         return [problem("rows", " ".join(str(error).split()), _REMEDY)]
 
 
-def _ids(con: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> Finding:
+def _ids(con: duckdb.DuckDBPyConnection, snapshot: Snapshot, complete: bool) -> Finding:
     twice, checked = [], 0
     for table in TABLES:
         if table.id is None:
@@ -101,7 +102,8 @@ def _ids(con: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> Finding:
             twice.append(f"{table.name} ({rows:,} rows for {ids:,}, as {name})")
     if twice:
         return problem("unique keys", f"rows that share their key: {listed(twice, 8)}", _REMEDY)
-    return ok("unique keys", f"every key names one row, in {counted(checked, 'table')}")
+    bounds = "" if complete else ", of the rows that can be read"
+    return ok("unique keys", f"every key names one row, in {counted(checked, 'table')}{bounds}")
 
 
 def _months(con: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> Finding:
@@ -119,7 +121,7 @@ def _months(con: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> Finding:
     return ok("months", f"every row of {counted(files, 'data file')} lies in its month (UTC)")
 
 
-def _sums(con: duckdb.DuckDBPyConnection, complete: bool) -> Iterator[Finding]:
+def _sums(con: duckdb.DuckDBPyConnection, snapshot: Snapshot, complete: bool) -> Iterator[Finding]:
     if not complete:
         yield warning("sums", "not compared, as data files are missing or damaged", "see the checks above")
         return
@@ -133,6 +135,7 @@ def _sums(con: duckdb.DuckDBPyConnection, complete: bool) -> Iterator[Finding]:
             yield problem(what, f"{'; '.join(named)}{more}", _REMEDY)
         else:
             yield ok(what, "agree with the rows that there are")
+    yield request_sums.check(con, snapshot, _REMEDY)
 
 
 def _n(value: int | None) -> str:

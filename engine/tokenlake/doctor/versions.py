@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from tokenlake.doctor.findings import Finding, counted, listed, ok, warning
+from tokenlake.doctor.findings import Finding, counted, listed, not_checked, ok, warning
 from tokenlake.errors import TokenlakeError
 from tokenlake.query.prices.package import PACKAGE
-from tokenlake.schema import SCHEMA_VERSION
+from tokenlake.schema import REQUESTS, SCHEMA_VERSION
 from tokenlake.store.catalog import Snapshot
 
 _PACKAGES = ("tokenlake", "duckdb", "pyarrow", "polars", "numpy")
 _OLD_DAYS = 90
+_COUNTED = frozenset({REQUESTS.name})
 
 
-def check(snapshot: Snapshot, now: datetime) -> list[Finding]:
-    """Findings about versions, the age of the price table, and models without a price."""
+def check(snapshot: Snapshot, now: datetime, lost: AbstractSet[str]) -> list[Finding]:
+    """Findings about versions, the age of the price table, and models without a price.
+
+    `lost` are the tables of which not all rows can be read.
+    """
     named = [f"{name} {_version(name)}" for name in _PACKAGES]
     found = ", ".join([named[0], f"python {platform.python_version()}", *named[1:], platform.platform(terse=True)])
     findings = [ok("versions", f"{found}; lake schema {SCHEMA_VERSION}"), _prices(now)]
     if snapshot.version == SCHEMA_VERSION and snapshot.commit:
-        findings += _unpriced(snapshot)
+        findings.append(not_checked("unpriced models", lost & _COUNTED) if lost & _COUNTED else _unpriced(snapshot))
     return findings
 
 
@@ -48,15 +53,15 @@ def _prices(now: datetime) -> Finding:
     return ok("prices", found)
 
 
-def _unpriced(snapshot: Snapshot) -> list[Finding]:
+def _unpriced(snapshot: Snapshot) -> Finding:
     from tokenlake.query.run import sql
 
     try:
-        unpriced = sql(snapshot, "select 1 from selected_costs limit 0").meta.unpriced
+        answer = sql(snapshot, "select 1 from selected_costs limit 1")
     except TokenlakeError as error:
-        return [warning("unpriced models", str(error), "see the checks above")]
-    if not unpriced:
-        return [ok("unpriced models", "every request has a price")]
+        return warning("unpriced models", str(error), "see the checks above")
+    if not (unpriced := answer.meta.unpriced):
+        return ok("unpriced models", "every request has a price" if len(answer) else "the lake has no requests")
     named = [f"{found.model or '(none)'} ({counted(found.requests, 'request')})" for found in unpriced]
     remedy = f"pip install -U {PACKAGE}, or write prices of your own: tokenlake prices --own"
-    return [warning("unpriced models", listed(named, 5), remedy)]
+    return warning("unpriced models", listed(named, 5), remedy)

@@ -20,6 +20,7 @@ from tokenlake.schema import (
     EVENTS,
     PROMPTS,
     RECORDS,
+    REQUEST_SUMS,
     REQUESTS,
     SESSION_FILES,
     SESSIONS,
@@ -30,7 +31,7 @@ from tokenlake.schema import (
     Table,
 )
 from tokenlake.sources import claude
-from tokenlake.store import partitions
+from tokenlake.store import partitions, sums
 from tokenlake.store.catalog import COPIES_PREFIX, Snapshot
 
 if TYPE_CHECKING:
@@ -337,9 +338,14 @@ class Merger:
         """Writes a table anew from `query`."""
         self._write(self.con, table, query, self.snapshot.paths(table.name))
 
-    def _write(self, con: Connection, table: Table, query: str, removed: list[str]) -> None:
+    def _write(
+        self, con: Connection, table: Table, query: str, removed: Collection[str], tag: str | None = None
+    ) -> None:
         root = self.snapshot.root
-        written = partitions.write(con, table, query, self.staging, f"{self.tag}-{next(self._numbers)}")
+        tag = tag or f"{self.tag}-{next(self._numbers)}"
+        written = partitions.write(con, table, query, self.staging, tag)
+        if table is REQUESTS:
+            self._write(con, REQUEST_SUMS, sums.query(list(map(str, written))), list(map(sums.path_of, removed)), tag)
         with self._lock:
             self.snapshot = self.snapshot.changed(
                 table.name,

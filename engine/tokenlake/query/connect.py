@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tokenlake import schema
 from tokenlake.errors import LakeDamagedError, QueryError
-from tokenlake.query import spill, views
+from tokenlake.query import spill, sums, views
 from tokenlake.query.filters import Filters
 from tokenlake.query.prices.columns import PRICE_TABLES
 from tokenlake.query.saved import explained, shipped_folder
@@ -73,7 +73,15 @@ def connect(
             from tokenlake.query.prices import table
 
             table.load(connection)
+        summed = sums.VIEW in read and views.DEDUP[dedup] == "requests"
+        if summed:
+            known["logged_models"] = View(sums.models_of(snapshot))
+            known[sums.VIEW] = View("", words=frozenset({"price_rates"} & needed))  # the prices prove the sums
         for name in views.in_order(known):
+            if name == sums.VIEW and summed:
+                logged = views.logged_cost(cost_mode)
+                priced = "price_rates" in needed
+                known[name] = View(sums.of_lake(connection, snapshot, filters, logged, with_prices=priced))
             if name in needed and name not in PRICE_TABLES:
                 _create(connection, name, known[name], "table" if name in views.KEPT & read else "view")
         if not allow_external:

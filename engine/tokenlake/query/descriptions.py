@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from tokenlake.schema import REQUEST_SUMS
+
 GENERATED = {
     "deduped": "requests under the dedup mode asked for (--dedup), every one of the lake",
     "logged_models": "model name that the requests may hold",
     "requests_of_mode": "requests under the dedup mode, and whether their logged cost counts (--cost-mode)",
+    "sums_of_mode": "requests under the dedup mode that share session, quarter hour and price, summed; or a single one",
     "selected": "requests under the dedup mode that pass the filters",
     "selected_costs": "requests with their cost that pass the filters: what reports of cost read",
+    "selected_sums": "requests under the dedup mode that pass the filters, summed: what reports of totals read",
+    "selected_cost_sums": "sums of requests with their cost that pass the filters: what reports of total cost read",
     "selected_chains": "requests with their place in the chain that pass the filters; chains are made before them",
 }
 """What a row is of the views that `views.generated` makes; of the others of views.FILTERED, see there."""
@@ -16,7 +21,12 @@ GENERATED_COLUMNS: dict[str, dict[str, str]] = {
     "requests_of_mode": {
         "logged_pico": "cost as logged, in picodollars (1e-12 dollars), where the cost mode takes it",
         "is_calculated": "the price table counts for the request",
-    }
+    },
+    "sums_of_mode": {
+        **{column.name: column.text for column in REQUEST_SUMS.columns},
+        "logged_pico": "cost as logged, in picodollars (1e-12 dollars), where the cost mode takes it",
+        "is_calculated": "the price table counts for the requests",
+    },
 }
 """Their columns that no table or view has."""
 

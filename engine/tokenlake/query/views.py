@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from tokenlake.errors import QueryError, UsageError
+from tokenlake.query import sums
 from tokenlake.query.filters import NAMES, Filters
 from tokenlake.query.saved import shipped_folder
 
@@ -58,13 +59,23 @@ _OF_SESSIONS = {
     name: f"session_id in (select session_id from deduped where {condition})"
     for name, condition in (("project", _PROJECT), ("model", _MODEL))
 }
+# All requests of a sum lie on one side of these (see query.sums).
+_OF_SUMS = {
+    "since": "first_ts >= getvariable('since')",
+    "until": "first_ts < getvariable('until')",
+    "session": _SESSION,
+    "host": _HOST,
+    "project": _PROJECT,
+    "model": _MODEL,
+}
 _TIMED = {"since": _SINCE, "until": _UNTIL, "session": _SESSION, "host": _HOST}
 _ALL = {**_TIMED, "project": _PROJECT, "model": _MODEL}
 
 FILTERED: dict[str, tuple[str, dict[str, str]]] = {
     "selected": ("deduped", _ALL),
-    "selected_of_mode": ("requests_of_mode", _ALL),
+    "selected_sums": (sums.VIEW, _OF_SUMS),
     "selected_costs": ("costs", _ALL),
+    "selected_cost_sums": ("cost_sums", _OF_SUMS),
     "selected_chains": ("chains", _ALL),
     "selected_tool_calls": ("tool_calls", {**_TIMED, **_OF_REQUESTS}),
     "selected_texts": ("texts", {**_TIMED, **_OF_REQUESTS}),
@@ -111,22 +122,29 @@ def generated(dedup: str, cost_mode: str, filters: Filters) -> dict[str, str]:
     """The SQL of the views that stand for settings, by name.
 
     `deduped` is the requests under a dedup mode, `requests_of_mode` these with `logged_pico`, the cost that was
-    logged in picodollars where the cost mode takes it, and `is_calculated`, whether prices count; the views of
-    FILTERED hold what passes the filters in use, and `logged_models` every model name that `deduped` may hold.
+    logged in picodollars where the cost mode takes it, and `is_calculated`, whether prices count; `sums_of_mode` is
+    the same as sums, here of one request each (see `query.sums`); the views of FILTERED hold what passes the filters
+    in use, and `logged_models` every model name that `deduped` may hold.
     Raises UsageError for a mode that does not exist.
     """
     base = _choice("dedup", dedup, DEDUP)
-    logged, is_calculated = _choice("cost_mode", cost_mode, COST_MODES)
+    logged, is_calculated = logged_cost(cost_mode)
     return {
         "deduped": f"select * from {base}",
         # The other modes take rows from all that were logged; to make them twice would cost more than this.
         "logged_models": f"select distinct model from {'requests' if base == 'requests' else 'usage_rows'}",
         "requests_of_mode": f"select *, {logged} as logged_pico, {is_calculated} as is_calculated from deduped",
+        sums.VIEW: sums.of_requests("requests_of_mode", ("logged_pico", "is_calculated")),
         **{
             name: f"select * from {source}{_where(conditions, filters)}"
             for name, (source, conditions) in FILTERED.items()
         },
     }
+
+
+def logged_cost(cost_mode: str) -> tuple[str, str]:
+    """What COST_MODES says of a cost mode; UsageError for one that does not exist."""
+    return _choice("cost_mode", cost_mode, COST_MODES)
 
 
 def _choice(name: str, wanted: str, choices: Mapping[str, T]) -> T:
@@ -199,5 +217,8 @@ def _named(known: Mapping[str, View], text: str) -> frozenset[str]:
 
 
 def words(text: str) -> frozenset[str]:
-    """The words of SQL, comments left out: among them every table that it reads."""
-    return frozenset(re.findall(r"\w+", re.sub(r"--.*", "", text)))
+    """The words of SQL, comments and texts left out: among them every table that it reads."""
+    return frozenset(re.findall(r"\w+", _NO_NAMES.sub(r"\1 ", text)))
+
+
+_NO_NAMES = re.compile(r"""'[^']*'|("[^"]*")|--.*|(?s:/\*.*?\*/)""")

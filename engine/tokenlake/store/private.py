@@ -18,11 +18,12 @@ def make_folder(path: Path) -> None:
             raise
         return
     except FileNotFoundError:
-        if path.parent.is_dir():  # where no folder can be made, as in /proc
-            raise
-        make_folder(path.parent)
-        make_folder(path)
-        return
+        if not path.parent.is_dir():
+            make_folder(path.parent)
+            make_folder(path)
+            return
+        # Another thread has just made that one; or no folder can be made here, as in /proc.
+        path.mkdir(mode=FOLDER_MODE, exist_ok=True)
     if path.stat().st_mode & 0o777 != FOLDER_MODE:  # the umask took more than it should
         path.chmod(FOLDER_MODE)
 

@@ -11,6 +11,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from tokenlake.errors import LakeError
+from tokenlake.schema import REQUEST_SUMS, REQUESTS
 from tokenlake.store import catalog, private
 from tokenlake.store.checksums import checksum
 from tokenlake.synth.options import is_in_range
@@ -103,6 +104,7 @@ def write_lake(
         tables = _make_stretch(options, days, number + 1, requests, shares, tally, lock)
         tag = f"{number + 1:06}"
         written = _write_tables(path, tables, tag)
+        written[REQUEST_SUMS.name] = _write_sums(path, written.get(REQUESTS.name, []))
         with lock:
             for name, columns in written.items():
                 files.setdefault(name, []).extend(columns)
@@ -180,6 +182,22 @@ def _make_stretch(
         for name, columns in tables.items():
             tally.count_rows(name, lakes_parquet.count_rows(columns))
     return tables
+
+
+def _write_sums(path: Path, requests: list[str]) -> list[str]:
+    """Write the sums beside each of the requests files, as an ingest does."""
+    import duckdb
+
+    from tokenlake.store import partitions, sums
+
+    parts: list[Path] = []
+    with duckdb.connect(config={"threads": 1}) as con:
+        for name in requests:
+            query = sums.query([str(path / name)])
+            parts += partitions.write(con, REQUEST_SUMS, query, path, sums.tag_of(name))
+    for part in parts:
+        part.chmod(private.FILE_MODE)
+    return [part.relative_to(path).as_posix() for part in parts]
 
 
 def _write_tables(path: Path, tables: Mapping[str, Mapping[str, Column]], tag: str) -> dict[str, list[str]]:
