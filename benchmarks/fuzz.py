@@ -13,10 +13,13 @@ from dataclasses import dataclass, field, fields
 from itertools import count
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.mutations import sample_lines, transcript
 from benchmarks.report import save_content
+
+if TYPE_CHECKING:
+    from tokenlake.lake import Lake
 
 FILES = 60
 """Transcripts of one tree."""
@@ -24,9 +27,13 @@ FILES = 60
 WITNESS_TOKENS = (3, 400, 900, 20, 42_000)
 """Input, output, writes of 5 minutes and of an hour, and reads of each whole record beside the damaged ones."""
 
-_REPORTS = ("cost/daily", "cache/overhead", "lake/rejects", "lake/bytes", "lake/coverage", "behaviour/tools")
-# A count may be any 64-bit integer (accounting rule 14); sums of such do not fit the type, and reports say so.
-_ABSURD = "select count(*) from requests where greatest(context_tokens, output_tokens) > 1000000000000000"
+ABSURD_COUNTS = (0, 5, 999_999_999, 1_000_000_000, 2**31, 2**53 + 1, 10**18, 2**62, 2**63 - 1)
+"""Tokens that are legal (accounting rule 14) and that no request has; sums of some do not fit 64 bits."""
+
+REPORTS = 8
+"""Saved queries that are asked of one tree, others each time."""
+
+_ABSURD = "select count(*) as n from requests where greatest(context_tokens, output_tokens) > 1000000000000000"
 _KEPT_BYTES = 4096
 _TOKENS = "input_tokens, output_tokens, cache_write_5m_tokens, cache_write_1h_tokens, cache_read_tokens"
 _WITNESS = (
@@ -50,7 +57,8 @@ class Tried:
     rejected_bytes: int = 0
     odd_fields: int = 0
     witnesses: int = 0
-    rounds_without_reports: int = 0
+    absurd_requests: int = 0
+    reports: int = 0
     failures: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -91,7 +99,10 @@ def fuzz(seconds: float, seed: int) -> Tried:
 def damaged_tree(
     pool: Sequence[bytes], rng: Random, files: int = FILES
 ) -> tuple[dict[str, bytes], dict[str, list[str]]]:
-    """Transcripts by name, damaged lines between whole ones, and the request keys of the whole ones by name."""
+    """Transcripts by name, damaged lines between whole ones, and the request keys of the whole ones by name.
+
+    Half of the trees hold another transcript, of whole records with absurd counts.
+    """
     numbers = count()
     tree: dict[str, bytes] = {}
     witnesses: dict[str, list[str]] = {}
@@ -105,7 +116,23 @@ def damaged_tree(
             return (_WITNESS % (f"uuid-{keys[-1]}", keys[-1])).encode()
 
         tree[name] = transcript(pool, rng, witness)
+    # In every other tree, so that the rest shows what damage alone does.
+    if rng.random() < 0.5:
+        name = f"-p/{files:04d}.jsonl"
+        tree[name] = b"".join(absurd(f"absurd-{n}", rng) for n in range(rng.randint(1, 6)))
+        witnesses[name] = []
     return tree, witnesses
+
+
+def absurd(key: str, rng: Random) -> bytes:
+    """A whole record with counts that no request has."""
+    record = json.loads(_WITNESS % (f"uuid-{key}", key))
+    usage = record["message"]["usage"]
+    for counts in (usage, usage["cache_creation"]):
+        for name, logged in counts.items():
+            if isinstance(logged, int):
+                counts[name] = rng.choice(ABSURD_COUNTS)
+    return json.dumps(record).encode() + b"\n"
 
 
 def broken_laws(
@@ -137,15 +164,44 @@ def broken_laws(
         again = lake.refresh([base / "logs"], host="h")
         if again.files_read:
             yield f"{again.files_read} files were read again though nothing had changed"
-        [(absurd,)] = [tuple(row.values()) for row in lake.sql(_ABSURD).to_pylist()]
         if tried is not None:
-            tried.rounds_without_reports += bool(absurd)
-        for report in () if absurd else _REPORTS:
-            lake.run(report, tz="UTC").to_pylist()
+            tried.absurd_requests += lake.sql(_ABSURD).to_pylist()[0]["n"]
+            tried.reports += REPORTS
+        yield from wrong_sums(lake)
+        for report, params in reports(Random(sum(map(len, tree.values()))), REPORTS):
+            try:
+                lake.run(report, tz="UTC", **params).to_pylist()
+            except Exception:
+                yield f"{report} {params}: {traceback.format_exc()[-2000:]}"
     except Exception:
         yield traceback.format_exc()[-2000:]
     finally:
         shutil.rmtree(base)
+
+
+def reports(rng: Random, number: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Saved queries with what they may be asked: one of each parameter's choices, a dedup and a cost mode."""
+    from tokenlake.query import saved
+    from tokenlake.query.views import COST_MODES, DEDUP
+
+    known = [
+        query
+        for _, query in sorted(saved.load_all().queries.items())
+        if not any(parameter.required for parameter in query.parameters)
+    ]
+    for query in rng.sample(known, number):
+        chosen = {p.name: rng.choice(p.choices) for p in query.parameters if p.choices}
+        yield query.name, {**chosen, "dedup": rng.choice([*DEDUP]), "cost_mode": rng.choice([*COST_MODES])}
+
+
+def wrong_sums(lake: "Lake") -> Iterator[str]:
+    """The sums of a report are those of the requests, to the token, however large."""
+    requests = lake.sql(f"select {_TOKENS} from requests").to_pylist()
+    days = lake.run("cost/daily", tz="UTC").to_pylist()
+    for name in _TOKENS.split(", "):
+        ours, found = sum(row[name] for row in requests), sum(int(row[name]) for row in days)
+        if found != ours:
+            yield f"cost/daily: {name} {found} instead of {ours}"
 
 
 def _uneven_files(files: Sequence[Mapping[str, Any]], tree: Mapping[str, bytes], root: str) -> Iterator[str]:

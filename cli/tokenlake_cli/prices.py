@@ -35,11 +35,15 @@ with used as (
     select
         model,
         count(*) as requests,
-        sum(context_tokens + output_tokens)::bigint as tokens,
+        sum(total_tokens) as tokens,
         count(*) filter (not is_priced) as unpriced_requests,
-        coalesce(sum(case when not is_priced then context_tokens + output_tokens end), 0)::bigint as unpriced_tokens,
+        coalesce(sum(total_tokens) filter (not is_priced), 0) as unpriced_tokens,
         sum(cost)::decimal(38, 12) as cost
-    from costs
+    from (
+        select *, input_tokens::decimal(38, 0) + output_tokens + cache_write_5m_tokens + cache_write_1h_tokens
+            + cache_read_tokens as total_tokens
+        from costs
+    )
     where contains(lower(coalesce(model, '')), lower(coalesce($part, '')))
     group by model
 ),

@@ -53,6 +53,10 @@ def _check(wanted: str | None) -> None:
         problems += len(file.problems)
         for problem in file.problems:
             render.write_text(values.visible(" ".join(problem.split())))
+        if file.needs_external:
+            messages.say(
+                f"{file.path}: reads more than the lake: it runs with --allow-external only, and was not planned"
+            )
     what = "1 query" if files == 1 else f"{files} queries"
     messages.say(f"{what} checked: {problems or 'no'} problem{'s' * (problems != 1)}")
     if problems:

@@ -99,7 +99,7 @@ def write_rows(result: Rows, output: Output, notes: Sequence[str] = ()) -> None:
 
 
 def _notes(result: Result) -> list[str]:
-    """The title, one line of what the figures depend on, and two of the prices of those that are costs."""
+    """The title, one line of what the figures depend on, what the query itself says, and two of prices."""
     meta = result.meta
     costs = _cost_notes(meta)
     if meta.name is None and not meta.filters:
@@ -111,7 +111,7 @@ def _notes(result: Result) -> list[str]:
     settings += [f"cost mode {meta.cost_mode}"] if meta.cost_mode else []
     if meta.partial_share is not None:
         settings.append(f"{meta.partial_share:.1%} of requests have partial output")
-    return [meta.title, *(["; ".join(settings)] if settings else []), *costs]
+    return [meta.title, *(["; ".join(settings)] if settings else []), *meta.notes, *costs]
 
 
 def _cost_notes(meta: Meta) -> list[str]:

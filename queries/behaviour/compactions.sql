@@ -31,144 +31,146 @@ with compactions as (
     where subtype in ('compact_boundary', 'microcompact_boundary')
 ),
 
--- Numbered as in the view `chains`, of the sessions that were compacted only.
-chain_requests as (
-    select
-        key,
-        file_id,
-        "offset",
-        ts,
-        session_id,
-        coalesce(is_sidechain, false) as is_sidechain,
-        coalesce(agent_id, '') as agent_id,
-        project,
-        context_tokens,
-        cache_read_tokens,
-        cache_write_5m_tokens + cache_write_1h_tokens as cache_write_tokens,
-        cost_pico,
-        row_number() over (
-            partition by session_id, coalesce(is_sidechain, false), coalesce(agent_id, '')
-            order by ts, file_id, "offset", key
-        ) as chain_request
-    from costs
-    where origin <> 'advisor' and session_id in (select session_id from compactions)
-),
-
--- Requests and compactions of a chain in one order: the number of the request before each compaction.
-conversation as (
+-- The chains that were compacted: a number to tell them by is sorted faster than three texts.
+compacted_chains as (
     select
         session_id,
         is_sidechain,
         agent_id,
-        ts,
+        row_number() over (order by session_id, is_sidechain, agent_id) as chain
+    from (select distinct session_id, is_sidechain, agent_id from compactions) as compacted
+),
+
+-- Their requests and compactions in one order; a compaction of the very instant of a request comes before it.
+conversations as (
+    select
+        compacted_chains.chain,
+        deduped.ts,
         1 as place,
-        chain_request,
+        deduped.file_id,
+        deduped."offset",
+        deduped.key,
         null as compaction_id
-    from chain_requests
+    from deduped
+    inner join compacted_chains
+        on deduped.session_id = compacted_chains.session_id
+        and coalesce(deduped.is_sidechain, false) = compacted_chains.is_sidechain
+        and coalesce(deduped.agent_id, '') = compacted_chains.agent_id
+    where deduped.origin <> 'advisor'
     union all
     select
-        session_id,
-        is_sidechain,
-        agent_id,
-        ts,
+        compacted_chains.chain,
+        compactions.ts,
         0 as place,
-        null as chain_request,
-        id as compaction_id
+        null as file_id,
+        null as "offset",
+        null as key,
+        compactions.id as compaction_id
     from compactions
+    inner join compacted_chains
+        on compactions.session_id = compacted_chains.session_id
+        and compactions.is_sidechain = compacted_chains.is_sidechain
+        and compactions.agent_id = compacted_chains.agent_id
 ),
 
-placed as (
+-- Requests are numbered as in the view `chains`; a compaction has the number of the request before it.
+numbered as (
     select
-        session_id,
-        is_sidechain,
-        agent_id,
+        chain,
+        place,
+        file_id,
+        "offset",
+        key,
         compaction_id,
-        coalesce(
-            last_value(chain_request ignore nulls) over (
-                partition by session_id, is_sidechain, agent_id
-                order by ts, place, chain_request, compaction_id
-                rows between unbounded preceding and current row
-            ),
-            0
-        ) as last_before
-    from conversation
+        sum(place) over (
+            partition by chain
+            order by ts, place, file_id, "offset", key
+            rows between unbounded preceding and current row
+        ) as chain_request
+    from conversations
 ),
 
 -- The stretches of --window requests of a chain that a compaction may look at: three hold twice --window. To join it with
 -- every request of its chain would make a hundred times as many pairs.
 stretches as (
     select
-        placed.session_id,
-        placed.is_sidechain,
-        placed.agent_id,
-        placed.compaction_id,
-        placed.last_before,
-        greatest(placed.last_before - $window + 1, 1) // greatest($window, 1) + steps.step as stretch
-    from placed
+        numbered.chain,
+        numbered.compaction_id,
+        numbered.chain_request as last_before,
+        greatest(numbered.chain_request - $window + 1, 1) // greatest($window, 1) + steps.step as stretch
+    from numbered
     cross join (values (0), (1), (2)) as steps (step)
-    where placed.compaction_id is not null
+    where numbered.place = 0
+),
+
+near_requests as (
+    select
+        stretches.compaction_id,
+        chain_requests.chain_request - stretches.last_before as distance,
+        chain_requests.file_id,
+        chain_requests."offset",
+        chain_requests.key
+    from stretches
+    inner join numbered as chain_requests
+        on chain_requests.place = 1
+        and stretches.chain = chain_requests.chain
+        and chain_requests.chain_request // greatest($window, 1) = stretches.stretch
+        and chain_requests.chain_request > stretches.last_before - $window
+        and chain_requests.chain_request <= stretches.last_before + $window
 ),
 
 surroundings as (
     select
-        stretches.compaction_id as id,
-        min(chain_requests.project) filter (chain_requests.chain_request = stretches.last_before + 1) as project_after,
-        min(chain_requests.project) filter (chain_requests.chain_request = stretches.last_before) as project_before,
-        sum(chain_requests.context_tokens) filter (chain_requests.chain_request = stretches.last_before)::bigint
-            as context_before,
-        sum(chain_requests.context_tokens) filter (chain_requests.chain_request = stretches.last_before + 1)::bigint
-            as context_after,
-        sum(chain_requests.cache_read_tokens) filter (chain_requests.chain_request = stretches.last_before + 1)::bigint
-            as next_read_tokens,
-        sum(chain_requests.cache_write_tokens) filter (chain_requests.chain_request = stretches.last_before + 1)::bigint
-            as next_write_tokens,
-        sum(chain_requests.cost_pico) filter (chain_requests.chain_request = stretches.last_before + 1)::bigint
-            as next_cost_pico,
-        count(*) filter (chain_requests.chain_request <= stretches.last_before) as requests_before,
-        count(*) filter (chain_requests.chain_request > stretches.last_before) as requests_after,
-        sum(request_signals.tool_errors) filter (chain_requests.chain_request <= stretches.last_before)::bigint
-            as errors_before,
-        sum(request_signals.tool_errors) filter (chain_requests.chain_request > stretches.last_before)::bigint
-            as errors_after,
-        sum(request_signals.interruptions) filter (chain_requests.chain_request <= stretches.last_before)::bigint
-            as interruptions_before,
-        sum(request_signals.interruptions) filter (chain_requests.chain_request > stretches.last_before)::bigint
-            as interruptions_after,
-        sum(request_signals.corrections) filter (chain_requests.chain_request <= stretches.last_before)::bigint
-            as corrections_before,
-        sum(request_signals.corrections) filter (chain_requests.chain_request > stretches.last_before)::bigint
-            as corrections_after
-    from stretches
-    inner join chain_requests
-        on stretches.session_id = chain_requests.session_id
-        and stretches.is_sidechain = chain_requests.is_sidechain
-        and stretches.agent_id = chain_requests.agent_id
-        and chain_requests.chain_request // greatest($window, 1) = stretches.stretch
-        and chain_requests.chain_request > stretches.last_before - $window
-        and chain_requests.chain_request <= stretches.last_before + $window
+        near_requests.compaction_id,
+        count(*) filter (distance <= 0) as requests_before,
+        count(*) filter (distance > 0) as requests_after,
+        sum(request_signals.tool_errors) filter (distance <= 0) as errors_before,
+        sum(request_signals.tool_errors) filter (distance > 0) as errors_after,
+        sum(request_signals.interruptions) filter (distance <= 0) as interruptions_before,
+        sum(request_signals.interruptions) filter (distance > 0) as interruptions_after,
+        sum(request_signals.corrections) filter (distance <= 0) as corrections_before,
+        sum(request_signals.corrections) filter (distance > 0) as corrections_after
+    from near_requests
     left join request_signals
-        on chain_requests.key = request_signals.key
-        and chain_requests.file_id = request_signals.file_id
-        and chain_requests."offset" = request_signals."offset"
-    group by stretches.compaction_id
+        on near_requests.key = request_signals.key
+        and near_requests.file_id = request_signals.file_id
+        and near_requests."offset" = request_signals."offset"
+    group by near_requests.compaction_id
+),
+
+neighbours as (
+    select
+        near_requests.compaction_id,
+        near_requests.distance,
+        costs.project,
+        costs.context_tokens,
+        costs.cache_read_tokens,
+        costs.cache_write_5m_tokens::decimal(38, 0) + costs.cache_write_1h_tokens as cache_write_tokens,
+        costs.cost
+    from near_requests
+    inner join costs
+        on near_requests.key = costs.key
+        and near_requests.file_id = costs.file_id
+        and near_requests."offset" = costs."offset"
+    where near_requests.distance in (0, 1)
 )
 
 select
     compactions.ts,
     compactions.session_id,
     nullif(compactions.agent_id, '') as agent_id,
-    coalesce(surroundings.project_after, surroundings.project_before) as project,
+    coalesce(following.project, preceding.project) as project,
     compactions.kind,
     json_extract_string(compactions.metadata, '$.trigger') as trigger,
     try_cast(json_extract_string(compactions.metadata, '$.preTokens') as bigint) as pre_tokens,
     try_cast(json_extract_string(compactions.metadata, '$.postTokens') as bigint) as post_tokens,
     try_cast(json_extract_string(compactions.metadata, '$.durationMs') as bigint) as duration_ms,
-    surroundings.context_before,
-    surroundings.context_after,
-    1 - surroundings.context_after::double / nullif(surroundings.context_before, 0) as dropped_share,
-    surroundings.next_read_tokens,
-    surroundings.next_write_tokens,
-    (surroundings.next_cost_pico * 0.000000000001)::decimal(38, 12) as next_cost,
+    preceding.context_tokens as context_before,
+    following.context_tokens as context_after,
+    1 - following.context_tokens::double / nullif(preceding.context_tokens, 0) as dropped_share,
+    following.cache_read_tokens as next_read_tokens,
+    following.cache_write_tokens as next_write_tokens,
+    following.cost as next_cost,
     coalesce(surroundings.requests_before, 0) as requests_before,
     coalesce(surroundings.requests_after, 0) as requests_after,
     coalesce(surroundings.errors_before, 0) as errors_before,
@@ -178,5 +180,7 @@ select
     coalesce(surroundings.corrections_before, 0) as corrections_before,
     coalesce(surroundings.corrections_after, 0) as corrections_after
 from compactions
-left join surroundings on compactions.id = surroundings.id
+left join surroundings on compactions.id = surroundings.compaction_id
+left join neighbours as preceding on compactions.id = preceding.compaction_id and preceding.distance = 0
+left join neighbours as following on compactions.id = following.compaction_id and following.distance = 1
 order by compactions.ts, compactions.session_id, compactions.id

@@ -66,7 +66,7 @@ select
     max(attempt) as last_attempt,
     max(allowed_attempts) as allowed_attempts,
     count(*) filter (attempt >= allowed_attempts) as exhausted,
-    coalesce(sum(wait_ms), 0)::bigint as wait_ms,
+    coalesce(sum(wait_ms), 0) as wait_ms,
     max(wait_ms) as longest_wait_ms,
     count(*) filter (is_failure) as failures
 from errors

@@ -59,7 +59,7 @@ select
     quantile_cont(result_bytes, 0.5) as median_result_bytes,
     quantile_cont(result_bytes, 0.95) as p95_result_bytes,
     max(result_bytes) as largest_result_bytes,
-    coalesce(sum(duration_ms), 0)::bigint as duration_ms,
+    coalesce(sum(duration_ms), 0) as duration_ms,
     quantile_cont(duration_ms, 0.5) as median_duration_ms,
     quantile_cont(duration_ms, 0.95) as p95_duration_ms,
     max(duration_ms) as longest_duration_ms

@@ -76,7 +76,7 @@ placed_durations as (
 logged_durations as (
     select
         turn_id,
-        sum(duration_ms)::bigint as duration_ms
+        sum(duration_ms) as duration_ms
     from placed_durations
     where duration_ms is not null and turn_id is not null
     group by turn_id
@@ -167,8 +167,8 @@ groups as (
         quantile_cont(elapsed_ms, 0.5) as median_elapsed_ms,
         quantile_cont(elapsed_ms, 0.95) as p95_elapsed_ms,
         count(duration_ms) as timed_turns,
-        coalesce(sum(duration_ms), 0)::bigint as duration_ms,
-        quantile_cont(duration_ms, 0.5) as median_duration_ms,
+        coalesce(sum(duration_ms), 0) as duration_ms,
+        quantile_cont(duration_ms::double, 0.5) as median_duration_ms,
         sum(cost) as cost,
         avg(cost::double) filter (is_turn) as cost_per_turn,
         quantile_cont(cost::double, 0.5) filter (is_turn) as median_cost,

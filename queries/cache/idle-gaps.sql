@@ -54,9 +54,9 @@ gap_counts as (
         place,
         count(*) as gaps,
         count(*) filter (is_sidechain) as subagent_gaps,
-        sum(cache_read_tokens)::bigint as cache_read_tokens,
-        sum(context_tokens)::bigint as context_tokens,
-        sum(rebuilt_tokens)::bigint as rebuilt_tokens
+        sum(cache_read_tokens) as cache_read_tokens,
+        sum(context_tokens) as context_tokens,
+        sum(rebuilt_tokens) as rebuilt_tokens
     from placed_gaps
     group by place
 )

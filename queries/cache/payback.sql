@@ -22,12 +22,12 @@ with writes as (
         greatest(
             least(
                 coalesce(next_cache_read_tokens, 0) - cache_read_tokens,
-                cache_write_5m_tokens + cache_write_1h_tokens
+                cache_write_5m_tokens::decimal(38, 0) + cache_write_1h_tokens
             ),
             0
-        ) as read_back_tokens
+        )::bigint as read_back_tokens
     from selected_chains
-    where cache_write_5m_tokens + cache_write_1h_tokens > 0
+    where cache_write_5m_tokens > 0 or cache_write_1h_tokens > 0
 ),
 
 -- In a prompt the 1h parts stand before the 5m ones, so they are the first to be read back.
@@ -51,24 +51,27 @@ outcomes as (
         cache_write_1h_price_pico,
         input_price_pico
     from writes
-    where read_back_tokens < cache_write_5m_tokens + cache_write_1h_tokens
+    where read_back_tokens - cache_write_1h_tokens < cache_write_5m_tokens
 ),
 
 outcome_sums as (
     select
         outcome,
         count(*) as requests,
-        sum(cache_write_5m_tokens)::bigint as cache_write_5m_tokens,
-        sum(cache_write_1h_tokens)::bigint as cache_write_1h_tokens,
-        sum(cache_write_5m_tokens + cache_write_1h_tokens)::bigint as cache_write_tokens,
+        sum(cache_write_5m_tokens) as cache_write_5m_tokens,
+        sum(cache_write_1h_tokens) as cache_write_1h_tokens,
+        sum(cache_write_5m_tokens) + sum(cache_write_1h_tokens) as cache_write_tokens,
         sum(
             (cache_write_5m_tokens * cache_write_5m_price_pico + cache_write_1h_tokens * cache_write_1h_price_pico)
             * 0.000000000001
         )::decimal(38, 12) as cost_cache_write,
-        sum((cache_write_5m_tokens + cache_write_1h_tokens) * input_price_pico * 0.000000000001)::decimal(38, 12)
-            as cost_as_input,
-        coalesce(sum(cache_write_5m_tokens + cache_write_1h_tokens) filter (input_price_pico is null), 0)::bigint
-            as unpriced_tokens
+        sum((cache_write_5m_tokens * input_price_pico + cache_write_1h_tokens * input_price_pico) * 0.000000000001)
+            ::decimal(38, 12) as cost_as_input,
+        coalesce(
+            sum(cache_write_5m_tokens) filter (input_price_pico is null)
+            + sum(cache_write_1h_tokens) filter (input_price_pico is null),
+            0
+        ) as unpriced_tokens
     from outcomes
     group by outcome
 )

@@ -21,11 +21,11 @@ with quarter_hours as (
         rebuild_cause,
         min(ts) as ts,
         count(*) as rebuilds,
-        sum(rebuilt_tokens)::bigint as rebuilt_tokens,
+        sum(rebuilt_tokens) as rebuilt_tokens,
         sum(rebuild_pico * 0.000000000001)::decimal(38, 12) as cost_rebuilt,
         sum(rebuild_read_pico * 0.000000000001)::decimal(38, 12) as cost_if_read,
         count(*) filter (rebuild_pico is null) as unpriced_rebuilds,
-        coalesce(sum(rebuilt_tokens) filter (rebuild_pico is null), 0)::bigint as unpriced_tokens
+        coalesce(sum(rebuilt_tokens) filter (rebuild_pico is null), 0) as unpriced_tokens
     from selected_chains
     where rebuilt_tokens > $min_tokens
         and rebuilt_tokens > $min_share * coalesce(prev_context_tokens, 0)
@@ -58,11 +58,11 @@ period_sums as (
         period,
         rebuild_cause,
         sum(rebuilds)::bigint as rebuilds,
-        sum(rebuilt_tokens)::bigint as rebuilt_tokens,
+        sum(rebuilt_tokens) as rebuilt_tokens,
         sum(cost_rebuilt)::decimal(38, 12) as cost_rebuilt,
         sum(cost_if_read)::decimal(38, 12) as cost_if_read,
         sum(unpriced_rebuilds)::bigint as unpriced_rebuilds,
-        sum(unpriced_tokens)::bigint as unpriced_tokens
+        sum(unpriced_tokens) as unpriced_tokens
     from periods
     group by period, rebuild_cause
 )

@@ -31,7 +31,7 @@ with rebuilds as (
         prev_ttl_us,
         prev_context_tokens,
         cache_read_tokens,
-        cache_write_5m_tokens + cache_write_1h_tokens as cache_write_tokens,
+        cache_write_5m_tokens::decimal(38, 0) + cache_write_1h_tokens as cache_write_tokens,
         rebuilt_tokens,
         (rebuild_pico * 0.000000000001)::decimal(38, 12) as cost_rebuilt,
         (rebuild_read_pico * 0.000000000001)::decimal(38, 12) as cost_if_read

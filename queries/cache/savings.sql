@@ -28,16 +28,27 @@ with quarter_hours as (
         end as name,
         min(ts) as any_ts,
         count(*) as requests,
-        sum(context_tokens)::bigint as context_tokens,
-        sum(output_tokens)::bigint as output_tokens,
-        sum(cache_write_5m_tokens + cache_write_1h_tokens)::bigint as cache_write_tokens,
-        sum(cache_read_tokens)::bigint as cache_read_tokens,
+        -- Not the sum of contexts: that of one request goes as far as its type.
+        sum(input_tokens) + sum(cache_write_5m_tokens) + sum(cache_write_1h_tokens) + sum(cache_read_tokens)
+            as context_tokens,
+        sum(output_tokens) as output_tokens,
+        sum(cache_write_5m_tokens) + sum(cache_write_1h_tokens) as cache_write_tokens,
+        sum(cache_read_tokens) as cache_read_tokens,
         sum(cost_pico)::decimal(25, 0) as cost_pico,
         sum(case when is_calculated then cost_pico end)::decimal(25, 0) as calculated_pico,
         sum(case when is_calculated then context_tokens * input_price_pico + output_pico + web_search_pico end)
             ::decimal(25, 0) as no_cache_pico,
         count(*) filter (not is_priced) as unpriced_requests,
-        coalesce(sum(context_tokens + output_tokens) filter (not is_priced), 0)::bigint as unpriced_tokens
+        coalesce(
+            sum(
+                case
+                    when not is_priced
+                        then input_tokens::decimal(38, 0) + output_tokens + cache_write_5m_tokens
+                            + cache_write_1h_tokens + cache_read_tokens
+                end
+            ),
+            0
+        ) as unpriced_tokens
     from selected_costs
     group by 1, 2
 ),
@@ -62,15 +73,15 @@ sums as (
         period,
         name,
         sum(requests)::bigint as requests,
-        sum(context_tokens)::bigint as context_tokens,
-        sum(output_tokens)::bigint as output_tokens,
-        sum(cache_write_tokens)::bigint as cache_write_tokens,
-        sum(cache_read_tokens)::bigint as cache_read_tokens,
+        sum(context_tokens) as context_tokens,
+        sum(output_tokens) as output_tokens,
+        sum(cache_write_tokens) as cache_write_tokens,
+        sum(cache_read_tokens) as cache_read_tokens,
         (sum(cost_pico)::decimal(25, 0) * 0.000000000001)::decimal(38, 12) as cost,
         (sum(calculated_pico)::decimal(25, 0) * 0.000000000001)::decimal(38, 12) as cost_calculated,
         (sum(no_cache_pico)::decimal(25, 0) * 0.000000000001)::decimal(38, 12) as no_cache_cost,
         sum(unpriced_requests)::bigint as unpriced_requests,
-        sum(unpriced_tokens)::bigint as unpriced_tokens
+        sum(unpriced_tokens) as unpriced_tokens
     from periods
     group by period, name
 )

@@ -29,7 +29,7 @@ with placed_requests as (
         chain_request,
         context_tokens,
         cache_read_tokens,
-        cache_write_5m_tokens + cache_write_1h_tokens as cache_write_tokens,
+        cache_write_5m_tokens::decimal(38, 0) + cache_write_1h_tokens as cache_write_tokens,
         rebuilt_tokens > $min_tokens and rebuilt_tokens > $min_share * coalesce(prev_context_tokens, 0) as is_rebuild,
         cache_read_price_pico,
         case when cache_write_1h_tokens > 0 then cache_write_1h_price_pico else cache_write_5m_price_pico end
@@ -56,7 +56,7 @@ estimates as (
         1 as place,
         'F1 median' as estimator,
         'main' as thread,
-        round(quantile_cont(context_tokens, 0.5))::bigint as prefix_tokens,
+        round(quantile_cont(context_tokens, 0.5))::decimal(38, 0) as prefix_tokens,
         count(*) as observations
     from placed_requests
     where thread = 'main' and chain_request = 1
@@ -71,12 +71,12 @@ estimates as (
     from rebuild_reads
     where place = 1
     union all
-    select name, 4, 'F3', 'subagent', round(quantile_cont(cache_write_tokens, 0.5))::bigint, count(*)
+    select name, 4, 'F3', 'subagent', round(quantile_cont(cache_write_tokens::double, 0.5))::decimal(38, 0), count(*)
     from placed_requests
     where thread = 'subagent' and chain_request = 1
     group by name
     union all
-    select distinct name, 0, 'given', 'all', $tokens::bigint, null::bigint
+    select distinct name, 0, 'given', 'all', $tokens::decimal(38, 0), null::bigint
     from placed_requests
     where $tokens is not null
 ),
@@ -93,11 +93,11 @@ prefix_sums as (
         count(*) filter (cache_read_tokens >= prefix_tokens) as warm_requests,
         count(*) filter (cache_read_tokens < prefix_tokens) as cold_requests,
         count(*) filter (cache_read_price_pico is null) as unpriced_requests,
-        sum(cache_read_tokens)::bigint as cache_read_tokens,
+        sum(cache_read_tokens) as cache_read_tokens,
         -- The prices of all requests in a row, to be multiplied once.
         sum(case when cache_read_tokens >= prefix_tokens then cache_read_price_pico else cache_write_price_pico end)
-            ::bigint as prices_pico,
-        sum(cache_read_price_pico)::bigint as read_prices_pico
+            as prices_pico,
+        sum(cache_read_price_pico) as read_prices_pico
     from estimates
     inner join placed_requests
         on placed_requests.name = estimates.name
@@ -123,8 +123,8 @@ select
     prefix_tokens * warm_requests as read_tokens,
     prefix_tokens * cold_requests as written_tokens,
     (prefix_tokens * requests)::double / nullif(cache_read_tokens, 0) as share_of_reads,
-    (prefix_tokens::decimal(18, 0) * (prices_pico * 0.000000000001)::decimal(20, 12))::decimal(38, 12) as cost,
-    (prefix_tokens::decimal(18, 0) * (read_prices_pico * 0.000000000001)::decimal(20, 12))::decimal(38, 12)
+    (prefix_tokens::decimal(19, 0) * (prices_pico * 0.000000000001)::decimal(18, 12))::decimal(38, 12) as cost,
+    (prefix_tokens::decimal(19, 0) * (read_prices_pico * 0.000000000001)::decimal(18, 12))::decimal(38, 12)
         as cost_all_read,
     unpriced_requests
 from prefix_sums

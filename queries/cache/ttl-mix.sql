@@ -17,8 +17,8 @@ with quarter_hours as (
         count(*) as requests,
         count(*) filter (cache_write_5m_tokens > 0) as requests_5m,
         count(*) filter (cache_write_1h_tokens > 0) as requests_1h,
-        sum(cache_write_5m_tokens)::bigint as cache_write_5m_tokens,
-        sum(cache_write_1h_tokens)::bigint as cache_write_1h_tokens
+        sum(cache_write_5m_tokens) as cache_write_5m_tokens,
+        sum(cache_write_1h_tokens) as cache_write_1h_tokens
     from selected
     group by 1, 2
 ),
@@ -50,8 +50,8 @@ period_sums as (
         sum(requests)::bigint as requests,
         sum(requests_5m)::bigint as requests_5m,
         sum(requests_1h)::bigint as requests_1h,
-        sum(cache_write_5m_tokens)::bigint as cache_write_5m_tokens,
-        sum(cache_write_1h_tokens)::bigint as cache_write_1h_tokens
+        sum(cache_write_5m_tokens) as cache_write_5m_tokens,
+        sum(cache_write_1h_tokens) as cache_write_1h_tokens
     from periods
     group by period, thread
 )

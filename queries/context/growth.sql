@@ -49,8 +49,8 @@ chain_sums as (
         max(context_tokens) as peak_context_tokens,
         covar_pop(context_tokens, chain_request) / nullif(var_pop(chain_request), 0) as tokens_per_request,
         covar_pop(context_tokens, hours) / nullif(var_pop(hours), 0) as tokens_per_hour,
-        coalesce(sum(greatest(context_tokens - prev_context_tokens, 0)), 0)::bigint as growth_tokens,
-        coalesce(sum(greatest(prev_context_tokens - context_tokens, 0)), 0)::bigint as shrink_tokens,
+        coalesce(sum(greatest(context_tokens - prev_context_tokens, 0)), 0) as growth_tokens,
+        coalesce(sum(greatest(prev_context_tokens - context_tokens, 0)), 0) as shrink_tokens,
         count(*) filter (compacted_before) as compactions
     from chain_times
     group by session_id, thread, agent_id

@@ -1,4 +1,4 @@
--- Bytes: what every byte of the transcripts became, and of the history and quota samples beside them
+-- Bytes: what every byte of the transcripts became, and of files beside them
 -- A transcript is its records, white space and NUL bytes around them, newlines, rejects, and a pending last line.
 -- unaccounted_bytes is what these leave of the bytes read: 0, or something is wrong. It is empty where an earlier
 -- version of tokenlake read the transcript. Of an archive, bytes are those of what it holds.

@@ -27,7 +27,7 @@ with chosen_requests as (
         gap_us,
         prev_context_tokens,
         context_tokens,
-        cache_write_5m_tokens + cache_write_1h_tokens as write_tokens,
+        cache_write_5m_tokens::decimal(38, 0) + cache_write_1h_tokens as write_tokens,
         is_priced,
         cache_write_5m_price_pico,
         cache_write_1h_price_pico,
@@ -40,7 +40,7 @@ session_starts as (
         session_id,
         count(*) as requests,
         min(context_tokens) filter (chain_request = 1) as prefix_tokens,
-        (sum(write_tokens) filter (chain_request > 1))::bigint as head_tokens
+        sum(write_tokens) filter (chain_request > 1) as head_tokens
     from chosen_requests
     where is_main and chain_request <= 5
     group by session_id
@@ -48,16 +48,16 @@ session_starts as (
 
 fresh_sizes as (
     select
-        coalesce($prefix_tokens, round(quantile_cont(prefix_tokens, 0.5))::bigint, 0) as prefix_tokens,
+        coalesce($prefix_tokens, round(quantile_cont(prefix_tokens, 0.5))::decimal(38, 0), 0) as prefix_tokens,
         -- Of the sessions that have five requests.
         coalesce(
-            $head_tokens, round(quantile_cont(case when requests = 5 then head_tokens end, 0.5))::bigint, 0
+            $head_tokens, round(quantile_cont(case when requests = 5 then head_tokens end::double, 0.5))::decimal(38, 0), 0
         ) as head_tokens
     from session_starts
 ),
 
 main_contexts as (
-    select round(quantile_cont(context_tokens, 0.5))::bigint as context_tokens
+    select round(quantile_cont(context_tokens, 0.5))::decimal(38, 0) as context_tokens
     from chosen_requests
     where is_main
 ),

@@ -21,6 +21,7 @@
 -- prefix with a first prompt, H what it takes to be at work again. The rest, stale tokens, is absent from then on (less
 -- of it, where the logged context falls later), and the price is that of the shorter context. Requests and output that
 -- a fresh session may need besides are not guessed. Reads that become writes have the lifetime of the latest write.
+-- A context of a billion tokens or more, which no model has, has no price and is as logged in all scenarios.
 -- fresh_sessions          times that a thread was started anew
 -- rewrites                requests whose reads became writes, by a fresh start or a pause
 -- peak_context_tokens     the largest context of a main thread
@@ -57,6 +58,7 @@ with requests_in_chains as (
         chains.cache_write_1h_tokens,
         chains.cache_read_tokens,
         chains.context_tokens,
+        chains.context_tokens >= 1000000000 as is_giant,
         -- Searches without a price leave the request without one.
         case when chains.web_search_pico is not null then chains.price_id end as price_id,
         chains.web_search_pico
@@ -72,9 +74,9 @@ session_starts as (
         session_id,
         count(*) as requests,
         min(context_tokens) filter (chain_request = 1) as prefix_tokens,
-        (sum(cache_write_5m_tokens + cache_write_1h_tokens) filter (chain_request > 1))::bigint as head_tokens
+        sum(cache_write_5m_tokens + cache_write_1h_tokens) filter (chain_request > 1) as head_tokens
     from requests_in_chains
-    where is_selected and is_main and chain_request <= 5
+    where is_selected and is_main and not is_giant and chain_request <= 5
     group by session_id
 ),
 
@@ -83,7 +85,7 @@ sizes as (
         coalesce($prefix_tokens, round(quantile_cont(prefix_tokens, 0.5))::bigint, 0) as prefix_tokens,
         -- Of the sessions that have five requests.
         coalesce(
-            $head_tokens, round(quantile_cont(case when requests = 5 then head_tokens end, 0.5))::bigint, 0
+            $head_tokens, round(quantile_cont(case when requests = 5 then head_tokens end::double, 0.5))::bigint, 0
         ) as head_tokens
     from session_starts
 ),
@@ -118,7 +120,7 @@ threads as (
             // greatest($cap - fresh_tokens, 1) as fill_before
     from logged_requests
     inner join thread_starts on logged_requests.session_id is not distinct from thread_starts.session_id
-    where is_main
+    where is_main and not is_giant
 ),
 
 -- The requests of main threads that open a fresh session, by scenario. The first of a thread is no new start.
@@ -270,12 +272,30 @@ reread_requests as (
         end as reread_tokens
     from logged_requests
     cross join lifetimes
-    where is_selected
+    where is_selected and not is_giant
+),
+
+-- What each scenario leaves as it was logged.
+left_alone as (
+    select
+        scenario,
+        leaves
+    from (
+        values
+            ('as-it-was', 'everything'),
+            ('ttl-5m', 'giants'),
+            ('ttl-1h', 'giants'),
+            ('fresh-at-gaps', 'giants and subagents'),
+            ('context-cap', 'giants and subagents'),
+            ('split-requests', 'giants and subagents'),
+            ('split-hours', 'giants and subagents'),
+            ('no-caching', 'giants')
+    ) as names (scenario, leaves)
 ),
 
 replayed_requests as (
     select
-        'as-it-was' as scenario,
+        left_alone.scenario,
         is_main,
         false as is_fresh,
         false as is_rewritten,
@@ -287,6 +307,8 @@ replayed_requests as (
         price_id,
         web_search_pico
     from logged_requests
+    inner join left_alone
+        on leaves = 'everything' or is_giant or (leaves = 'giants and subagents' and not is_main)
     where is_selected
     union all
     select
@@ -322,22 +344,6 @@ replayed_requests as (
     from repriced_requests
     union all
     select
-        habits.scenario,
-        is_main,
-        false as is_fresh,
-        false as is_rewritten,
-        input_tokens as input_replayed,
-        output_tokens as output_replayed,
-        cache_write_5m_tokens as write_5m_replayed,
-        cache_write_1h_tokens as write_1h_replayed,
-        cache_read_tokens as read_replayed,
-        price_id,
-        web_search_pico
-    from logged_requests
-    cross join habits
-    where is_selected and not is_main
-    union all
-    select
         'no-caching' as scenario,
         is_main,
         false as is_fresh,
@@ -350,7 +356,7 @@ replayed_requests as (
         price_id,
         web_search_pico
     from logged_requests
-    where is_selected
+    where is_selected and not is_giant
 ),
 
 -- By price first: a few products instead of millions.
@@ -361,31 +367,31 @@ sums_by_price as (
         count(*) as requests,
         count(*) filter (is_fresh) as fresh_sessions,
         count(*) filter (is_rewritten) as rewrites,
-        max(input_replayed + write_5m_replayed + write_1h_replayed + read_replayed) filter (is_main)
-            as peak_context_tokens,
-        sum(input_replayed)::bigint as input_tokens,
-        sum(output_replayed)::bigint as output_tokens,
-        sum(write_5m_replayed)::bigint as cache_write_5m_tokens,
-        sum(write_1h_replayed)::bigint as cache_write_1h_tokens,
-        sum(read_replayed)::bigint as cache_read_tokens,
-        sum(web_search_pico)::bigint as web_search_pico
+        max(input_replayed::decimal(38, 0) + write_5m_replayed + write_1h_replayed + read_replayed)
+            filter (is_main) as peak_context_tokens,
+        sum(input_replayed) as input_tokens,
+        sum(output_replayed) as output_tokens,
+        sum(write_5m_replayed) as cache_write_5m_tokens,
+        sum(write_1h_replayed) as cache_write_1h_tokens,
+        sum(read_replayed) as cache_read_tokens,
+        sum(web_search_pico) as web_search_pico
     from replayed_requests
     group by scenario, price_id
 ),
 
--- Fifteen digits of tokens and twelve of price: a decimal, because a product may exceed 64 bits.
+-- Twenty digits of tokens and twelve of price: a decimal, because a product may exceed 64 bits.
 priced_sums as (
     select
         sums_by_price.*,
         case
             when price_rates.price_id is not null then
-                sums_by_price.input_tokens::decimal(15, 0) * price_rates.input_price_pico::decimal(12, 0)
-                + sums_by_price.output_tokens::decimal(15, 0) * price_rates.output_price_pico::decimal(12, 0)
-                + sums_by_price.cache_write_5m_tokens::decimal(15, 0)
+                sums_by_price.input_tokens::decimal(20, 0) * price_rates.input_price_pico::decimal(12, 0)
+                + sums_by_price.output_tokens::decimal(20, 0) * price_rates.output_price_pico::decimal(12, 0)
+                + sums_by_price.cache_write_5m_tokens::decimal(20, 0)
                     * price_rates.cache_write_5m_price_pico::decimal(12, 0)
-                + sums_by_price.cache_write_1h_tokens::decimal(15, 0)
+                + sums_by_price.cache_write_1h_tokens::decimal(20, 0)
                     * price_rates.cache_write_1h_price_pico::decimal(12, 0)
-                + sums_by_price.cache_read_tokens::decimal(15, 0) * price_rates.cache_read_price_pico::decimal(12, 0)
+                + sums_by_price.cache_read_tokens::decimal(20, 0) * price_rates.cache_read_price_pico::decimal(12, 0)
                 + sums_by_price.web_search_pico
         end as cost_pico
     from sums_by_price
@@ -399,12 +405,12 @@ scenario_sums as (
         sum(fresh_sessions)::bigint as fresh_sessions,
         sum(rewrites)::bigint as rewrites,
         max(peak_context_tokens) as peak_context_tokens,
-        sum(input_tokens)::bigint as input_tokens,
-        sum(output_tokens)::bigint as output_tokens,
-        sum(cache_write_5m_tokens)::bigint as cache_write_5m_tokens,
-        sum(cache_write_1h_tokens)::bigint as cache_write_1h_tokens,
-        sum(cache_read_tokens)::bigint as cache_read_tokens,
-        (sum(cost_pico)::decimal(24, 0) * 0.000000000001)::decimal(38, 12) as cost,
+        sum(input_tokens) as input_tokens,
+        sum(output_tokens) as output_tokens,
+        sum(cache_write_5m_tokens) as cache_write_5m_tokens,
+        sum(cache_write_1h_tokens) as cache_write_1h_tokens,
+        sum(cache_read_tokens) as cache_read_tokens,
+        (sum(cost_pico)::decimal(26, 0) * 0.000000000001)::decimal(38, 12) as cost,
         coalesce(sum(requests) filter (price_id is null), 0)::bigint as unpriced_requests
     from priced_sums
     group by scenario

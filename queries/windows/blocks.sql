@@ -21,6 +21,7 @@
 -- --since and --until choose blocks by their start, and --project, --model and --session choose the requests that are
 -- counted (a block without any is not shown): none of them moves a limit, last_ts or is_active. --host does.
 --
+-- note: select 'left out (--origin all): requests known from agent_progress records alone: ' || count(*) from selected where origin = 'agent_progress' and $origin = 'assistant' having count(*) > 0
 -- $hours integer = 5 {1..87600}: length of a block
 -- $floor text = '60' {60|10|1|0}: minutes to which a start is rounded down; 0 for the request's own instant
 -- $boundary text = 'gt' {gt|ge}: whether a request exactly at the end belongs to the block (gt) or begins the next (ge)
@@ -113,7 +114,7 @@ preferred_rows as (
             partition by usage_rows.key
             order by
                 usage_rows.is_sidechain,
-                usage_rows.input_tokens + usage_rows.output_tokens + usage_rows.cache_write_5m_tokens
+                usage_rows.input_tokens::decimal(38, 0) + usage_rows.output_tokens + usage_rows.cache_write_5m_tokens
                     + usage_rows.cache_write_1h_tokens + usage_rows.cache_read_tokens desc,
                 files.path,
                 usage_rows.host,
@@ -270,7 +271,8 @@ counted_requests as (
         greatest($floor::bigint * 60000000, 1) as unit_us,
         costs.input_tokens,
         costs.output_tokens,
-        costs.cache_write_5m_tokens + costs.cache_write_1h_tokens as cache_write_tokens,
+        costs.cache_write_5m_tokens,
+        costs.cache_write_1h_tokens,
         costs.cache_read_tokens,
         costs.cost_input_pico,
         costs.cost_output_pico,
@@ -311,17 +313,17 @@ sums as (
         end as first_tick,
         count(*) as requests,
         count(*) filter (not is_priced) as unpriced_requests,
-        sum(input_tokens)::bigint as input_tokens,
-        sum(output_tokens)::bigint as output_tokens,
-        sum(cache_write_tokens)::bigint as cache_write_tokens,
-        sum(cache_read_tokens)::bigint as cache_read_tokens,
-        sum(cost_input_pico)::bigint as cost_input_pico,
-        sum(cost_output_pico)::bigint as cost_output_pico,
-        sum(cost_cache_write_pico)::bigint as cost_cache_write_pico,
-        sum(cost_cache_read_pico)::bigint as cost_cache_read_pico,
-        sum(cost_web_search_pico)::bigint as cost_web_search_pico,
-        sum(cost_api_pico)::bigint as cost_api_pico,
-        sum(cost_pico)::bigint as cost_pico
+        sum(input_tokens) as input_tokens,
+        sum(output_tokens) as output_tokens,
+        sum(cache_write_5m_tokens) + sum(cache_write_1h_tokens) as cache_write_tokens,
+        sum(cache_read_tokens) as cache_read_tokens,
+        sum(cost_input_pico) as cost_input_pico,
+        sum(cost_output_pico) as cost_output_pico,
+        sum(cost_cache_write_pico) as cost_cache_write_pico,
+        sum(cost_cache_read_pico) as cost_cache_read_pico,
+        sum(cost_web_search_pico) as cost_web_search_pico,
+        sum(cost_api_pico) as cost_api_pico,
+        sum(cost_pico) as cost_pico
     from placed_requests
     inner join blocks_of_spans
         on placed_requests.account = blocks_of_spans.account and placed_requests.span = blocks_of_spans.span
@@ -457,7 +459,7 @@ select
     is_active,
     is_gap,
     burn_tokens_per_min,
-    round(projected_tokens)::bigint as projected_tokens,
+    round(projected_tokens)::decimal(38, 0) as projected_tokens,
     projected_cost::decimal(38, 12) as projected_cost,
     (cost_input + cost_output + cost_cache_write + cost_cache_read + cost_web_search)::double
         / nullif(cost_api::double, 0) as total_per_api_cost,

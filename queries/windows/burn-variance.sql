@@ -82,7 +82,7 @@ counted_requests as (
     select
         case when $by = 'host' then coalesce(host, '(none)') else 'all' end as account,
         epoch_us(ts) as instant_us,
-        input_tokens + output_tokens + cache_write_5m_tokens + cache_write_1h_tokens + cache_read_tokens
+        input_tokens::decimal(38, 0) + output_tokens + cache_write_5m_tokens + cache_write_1h_tokens + cache_read_tokens
             as total_tokens,
         cost_pico,
         is_priced
@@ -100,8 +100,8 @@ sums as (
         shown_windows.resets_us,
         count(*) as requests,
         count(*) filter (not is_priced) as unpriced_requests,
-        sum(total_tokens)::bigint as total_tokens,
-        (sum(cost_pico)::bigint * 0.000000000001)::decimal(38, 12) as cost
+        sum(total_tokens) as total_tokens,
+        (sum(cost_pico) * 0.000000000001)::decimal(38, 12) as cost
     from shown_windows
     inner join counted_requests
         on shown_windows.account = counted_requests.account

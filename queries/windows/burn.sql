@@ -28,8 +28,8 @@
 with measured_requests as (
     select
         epoch_us(ts) as instant_us,
-        input_tokens + output_tokens as io_tokens,
-        input_tokens + output_tokens + cache_write_5m_tokens + cache_write_1h_tokens + cache_read_tokens
+        input_tokens::decimal(38, 0) + output_tokens as io_tokens,
+        input_tokens::decimal(38, 0) + output_tokens + cache_write_5m_tokens + cache_write_1h_tokens + cache_read_tokens
             as total_tokens,
         cost_pico,
         is_priced,
@@ -154,10 +154,10 @@ blocks as (
         (max(last_counted_us) - min(first_counted_us)) / 60000000.0 as worked_min,
         sum(requests)::bigint as requests,
         sum(unpriced_requests)::bigint as unpriced_requests,
-        sum(io_tokens)::bigint as io_tokens,
-        sum(total_tokens)::bigint as total_tokens,
-        max(total_tokens)::bigint as busiest_hour_tokens,
-        (sum(cost_pico)::bigint * 0.000000000001)::decimal(38, 12) as cost
+        sum(io_tokens) as io_tokens,
+        sum(total_tokens) as total_tokens,
+        max(total_tokens) as busiest_hour_tokens,
+        (sum(cost_pico) * 0.000000000001)::decimal(38, 12) as cost
     from clock_hours
     group by first_tick
 ),
@@ -175,7 +175,7 @@ rated_blocks as (
 ),
 
 finished as (
-    select quantile_cont(total_tokens, 0.5) as median_tokens
+    select quantile_cont(total_tokens::double, 0.5) as median_tokens
     from rated_blocks
     where not is_active and start_us <= now_us
 ),
@@ -183,7 +183,7 @@ finished as (
 recent_requests as (
     select
         epoch_us(ts) as instant_us,
-        input_tokens + output_tokens + cache_write_5m_tokens + cache_write_1h_tokens + cache_read_tokens
+        input_tokens::decimal(38, 0) + output_tokens + cache_write_5m_tokens + cache_write_1h_tokens + cache_read_tokens
             as total_tokens,
         cost_pico
     from costs
@@ -236,9 +236,9 @@ select
     recent_tokens_per_min::double as recent_tokens_per_min,
     recent_cost_per_hour::decimal(38, 12) as recent_cost_per_hour,
     case when is_active then left_min::bigint end as left_min,
-    round(projected_tokens)::bigint as projected_tokens,
+    round(projected_tokens)::decimal(38, 0) as projected_tokens,
     projected_cost::decimal(38, 12) as projected_cost,
-    round(recent_projected_tokens)::bigint as recent_projected_tokens,
+    round(recent_projected_tokens)::decimal(38, 0) as recent_projected_tokens,
     coalesce(projected_tokens, total_tokens) / nullif(median_tokens, 0) as tokens_per_median,
     unpriced_requests
 from projected_blocks

@@ -29,12 +29,14 @@ with amounts as (
         project,
         model,
         session_id,
+        -- Wide from the first sum on: a single count may fill 64 bits.
         case $measure
             when 'total'
-                then input_tokens + output_tokens + cache_write_5m_tokens + cache_write_1h_tokens + cache_read_tokens
+                then input_tokens::decimal(38, 0) + output_tokens + cache_write_5m_tokens + cache_write_1h_tokens
+                    + cache_read_tokens
             when 'input' then input_tokens
             when 'output' then output_tokens
-            when 'cache-write' then cache_write_5m_tokens + cache_write_1h_tokens
+            when 'cache-write' then cache_write_5m_tokens::decimal(38, 0) + cache_write_1h_tokens
             when 'cache-read' then cache_read_tokens
             else 1
         end as amount,
@@ -58,12 +60,12 @@ with amounts as (
 
 measured_requests as (
     select
-        key,
+        case when $by = 'request' then key end as key,
         epoch_us(ts) as instant_us,
-        epoch_us(ts) // 900000000 as quarter_hour,
-        epoch_us(ts) // 10000000 as slice,
+        epoch_us(ts) // 30000000 as slice,
         amount,
-        is_counted
+        is_counted,
+        ($since is null or ts >= $since) and ($until is null or ts < $until) as is_shown
     from amounts
     where ts is not null
         -- A long window before the first row shown and one after the last: what lies beyond is in none of their sums.
@@ -75,141 +77,87 @@ measured_requests as (
         and ($session is null or starts_with(session_id, $session))
 ),
 
--- A request enters a window when it is made, with its amount, and leaves it, with the amount below zero, when the
--- window's length has passed. The running sum of these changes is made within slices of ten seconds, on top of the sum
--- of all slices before: to sort slices takes far less than to sort all. Without a frame of its own a running sum takes
--- in all changes of an instant, as it must: no order among them counts.
+-- A request enters a window when it is made, and leaves it when the window's length has passed. Windows are whole hours
+-- long, so what enters in a slice of half a minute leaves in one slice. The sum of a window at the beginning of a slice is
+-- that of all slices before; at any request of the slice it is at least that less all that leaves in the slice, and at
+-- most that and all that enters. Of most slices this is enough to know that they hold neither the peak nor the median
+-- nor the 95th percentile of their day: the requests of the few others alone are put in order.
 slices as (
     select
         slice,
-        sum(amount) as amount
+        sum(amount) as amount,
+        count(*) filter (is_shown) as requests,
+        count(*) filter (is_shown and not is_counted) as unpriced_requests
     from measured_requests
     group by slice
 ),
 
-short_changes as (
+lengths (place, hours) as (
+    values (1, $hours::bigint), (2, $long_hours::bigint)
+),
+
+slice_changes as (
     select
-        instant_us,
-        slice,
-        amount as change
-    from measured_requests
+        lengths.place,
+        slices.slice,
+        slices.amount as entering,
+        0 as leaving,
+        slices.requests,
+        slices.unpriced_requests
+    from slices
+    cross join lengths
     union all
     select
-        instant_us + $hours * 3600000000 as instant_us,
-        slice + $hours * 360 as slice,
-        -amount as change
-    from measured_requests
-    where amount > 0
+        lengths.place,
+        slices.slice + lengths.hours * 120 as slice,
+        0 as entering,
+        slices.amount as leaving,
+        0 as requests,
+        0 as unpriced_requests
+    from slices
+    cross join lengths
 ),
 
-short_slices as (
+slice_sums as (
     select
+        place,
         slice,
-        sum(amount) over (order by slice rows between unbounded preceding and 1 preceding) as sum_before
+        entering,
+        leaving,
+        requests,
+        unpriced_requests,
+        coalesce(
+            sum(entering - leaving) over (
+                partition by place
+                order by slice
+                rows between unbounded preceding and 1 preceding
+            ),
+            0
+        ) as sum_before
     from (
         select
+            place,
             slice,
-            sum(amount) as amount
-        from (
-            select
-                slice,
-                amount
-            from slices
-            union all
-            select
-                slice + $hours * 360 as slice,
-                -amount as amount
-            from slices
-        ) as entered_and_left
-        group by slice
-    ) as slice_changes
-),
-
-short_sums_in_slices as (
-    select
-        instant_us,
-        slice,
-        change,
-        sum(change) over (partition by slice order by instant_us) as sum_within
-    from short_changes
-),
-
-short_sums as (
-    select
-        sums.instant_us,
-        sums.change,
-        coalesce(short_slices.sum_before, 0) + sums.sum_within as window_sum
-    from short_sums_in_slices as sums
-    inner join short_slices on sums.slice = short_slices.slice
-),
-
-long_changes as (
-    select
-        instant_us,
-        slice,
-        amount as change
-    from measured_requests
-    union all
-    select
-        instant_us + $long_hours * 3600000000 as instant_us,
-        slice + $long_hours * 360 as slice,
-        -amount as change
-    from measured_requests
-    where amount > 0
-),
-
-long_slices as (
-    select
-        slice,
-        sum(amount) over (order by slice rows between unbounded preceding and 1 preceding) as sum_before
-    from (
-        select
-            slice,
-            sum(amount) as amount
-        from (
-            select
-                slice,
-                amount
-            from slices
-            union all
-            select
-                slice + $long_hours * 360 as slice,
-                -amount as amount
-            from slices
-        ) as entered_and_left
-        group by slice
-    ) as slice_changes
-),
-
-long_sums_in_slices as (
-    select
-        instant_us,
-        slice,
-        change,
-        sum(change) over (partition by slice order by instant_us) as sum_within
-    from long_changes
-),
-
-long_sums as (
-    select
-        sums.instant_us,
-        sums.change,
-        coalesce(long_slices.sum_before, 0) + sums.sum_within as window_sum
-    from long_sums_in_slices as sums
-    inner join long_slices on sums.slice = long_slices.slice
+            sum(entering) as entering,
+            sum(leaving) as leaving,
+            max(requests) as requests,
+            max(unpriced_requests) as unpriced_requests
+        from slice_changes
+        group by place, slice
+    ) as changes
 ),
 
 -- Every zone is a whole number of quarter hours off UTC: days and fixed windows are made of these.
 quarter_hours as (
     select
-        quarter_hour,
-        make_timestamptz(quarter_hour * 900000000) at time zone $tz as local_time,
+        slice // 30 as quarter_hour,
+        make_timestamptz(slice // 30 * 900000000) at time zone $tz as local_time,
         -- 384 quarter hours after the instant 0 it was Monday.
-        (quarter_hour - 384) // ($hours * 4) as short_window,
-        (quarter_hour - 384) // ($long_hours * 4) as long_window,
+        (slice // 30 - 384) // ($hours * 4) as short_window,
+        (slice // 30 - 384) // ($long_hours * 4) as long_window,
         sum(amount) as amount
-    from measured_requests
-    group by quarter_hour
+    from slices
+    group by slice // 30
 ),
 
 periods as (
@@ -222,125 +170,224 @@ periods as (
     from quarter_hours
 ),
 
-sums_in_periods as (
+shown_slices as (
     select
-        1 as place,
+        slice_sums.place,
         periods.period,
-        short_sums.window_sum::double as window_sum,
-        periods.short_tumbling::double as tumbling
-    from short_sums
-    inner join periods on short_sums.instant_us // 900000000 = periods.quarter_hour
-    where $by <> 'request'
-        -- What leaves is below zero.
-        and short_sums.change >= 0
-        and ($since is null or short_sums.instant_us >= epoch_us($since::timestamptz))
-        and ($until is null or short_sums.instant_us < epoch_us($until::timestamptz))
-    union all
-    select
-        2 as place,
-        periods.period,
-        long_sums.window_sum::double as window_sum,
-        periods.long_tumbling::double as tumbling
-    from long_sums
-    inner join periods on long_sums.instant_us // 900000000 = periods.quarter_hour
-    where $by <> 'request'
-        -- What leaves is below zero.
-        and long_sums.change >= 0
-        and ($since is null or long_sums.instant_us >= epoch_us($since::timestamptz))
-        and ($until is null or long_sums.instant_us < epoch_us($until::timestamptz))
+        slice_sums.slice,
+        slice_sums.requests,
+        slice_sums.unpriced_requests,
+        slice_sums.sum_before,
+        slice_sums.sum_before - slice_sums.leaving as least_sum,
+        slice_sums.sum_before + slice_sums.entering as most_sum,
+        case when slice_sums.place = 1 then periods.short_tumbling else periods.long_tumbling end as tumbling
+    from slice_sums
+    inner join periods on slice_sums.slice // 30 = periods.quarter_hour
+    where slice_sums.requests > 0
 ),
 
--- Over a partition the quantiles hold one period at a time; as sums of a group they would hold all of them.
-quantiles_in_periods as (
+period_sums as (
     select
         place,
         period,
-        window_sum,
-        tumbling,
-        quantile_cont(window_sum, [0.5, 0.95]) over (partition by place, period) as quantiles
-    from sums_in_periods
-),
-
-sums_by_period as (
-    select
-        place,
-        period,
-        count(*) as requests,
-        max(window_sum) as peak,
-        max(quantiles[1]) as p50,
-        max(quantiles[2]) as p95,
-        max(tumbling) as tumbling_peak
-    from quantiles_in_periods
+        sum(requests) as requests,
+        sum(unpriced_requests) as unpriced_requests,
+        max(tumbling) as tumbling
+    from shown_slices
+    where $by <> 'request'
     group by place, period
 ),
 
--- Requests of one instant have the same sums.
-sums_of_instants as (
-    select distinct
-        1 as place,
-        instant_us,
-        window_sum::double as window_sum
-    from short_sums
-    where $by = 'request' and change >= 0
-    union all
-    select distinct
-        2 as place,
-        instant_us,
-        window_sum::double as window_sum
-    from long_sums
-    where $by = 'request' and change >= 0
+-- A quantile lies at a position among the sums in their order, from 0: between two of them, if it is no whole number.
+quantiles as (
+    select
+        period_sums.place,
+        period_sums.period,
+        shares.name,
+        (period_sums.requests - 1) * shares.share::double as position
+    from period_sums
+    cross join (values ('p50', 0.5), ('p95', 0.95), ('peak', 1)) as shares (name, share)
 ),
 
-unpriced_by_period as (
+counted_slices as (
     select
-        periods.period,
-        count(*) as unpriced_requests
+        shown_slices.*,
+        sum(requests) over (partition by place, period order by least_sum rows unbounded preceding)
+            as requests_to_least,
+        sum(requests) over (partition by place, period order by most_sum rows unbounded preceding) as requests_to_most
+    from shown_slices
+    where $by <> 'request'
+),
+
+-- The quantile is at least the sum that stood there if all were their slice's least, and at most that of the most.
+bounds as (
+    select
+        quantiles.place,
+        quantiles.period,
+        quantiles.name,
+        quantiles.position,
+        min(least_sum) filter (requests_to_least > floor(quantiles.position)) as least_sum,
+        min(most_sum) filter (requests_to_most > ceil(quantiles.position)) as most_sum
+    from quantiles
+    inner join counted_slices on quantiles.place = counted_slices.place and quantiles.period = counted_slices.period
+    group by quantiles.place, quantiles.period, quantiles.name, quantiles.position
+),
+
+-- How many sums are surely below each quantile ...
+places as (
+    select
+        bounds.place,
+        bounds.period,
+        bounds.name,
+        bounds.position,
+        coalesce(sum(shown_slices.requests) filter (shown_slices.most_sum < bounds.least_sum), 0) as requests_below
+    from bounds
+    inner join shown_slices on bounds.place = shown_slices.place and bounds.period = shown_slices.period
+    group by bounds.place, bounds.period, bounds.name, bounds.position
+),
+
+-- ... and the slices in which it may be.
+quantile_slices as (
+    select
+        bounds.place,
+        bounds.period,
+        bounds.name,
+        shown_slices.slice,
+        shown_slices.sum_before
+    from bounds
+    inner join shown_slices
+        on bounds.place = shown_slices.place
+        and bounds.period = shown_slices.period
+        and shown_slices.most_sum >= bounds.least_sum
+        and shown_slices.least_sum <= bounds.most_sum
+),
+
+sought_slices as (
+    select place, slice, sum_before from quantile_slices
+    union
+    select place, slice, sum_before from shown_slices where $by = 'request'
+),
+
+-- What enters in these slices, and what leaves in them, a window's length after it was made.
+changes as (
+    select
+        place,
+        slice,
+        sum_before,
+        slice as made_in_slice,
+        0 as later_us,
+        1 as sign
+    from sought_slices
+    union all
+    select
+        sought_slices.place,
+        sought_slices.slice,
+        sought_slices.sum_before,
+        sought_slices.slice - lengths.hours * 120 as made_in_slice,
+        lengths.hours * 3600000000 as later_us,
+        -1 as sign
+    from sought_slices
+    inner join lengths on sought_slices.place = lengths.place
+),
+
+-- Without a frame of its own a running sum takes in all changes of an instant, as it must: no order among them counts.
+running_sums as (
+    select
+        changes.place,
+        changes.slice,
+        changes.sign > 0 and measured_requests.is_shown as is_shown,
+        measured_requests.key,
+        measured_requests.instant_us,
+        measured_requests.is_counted,
+        changes.sum_before + sum(changes.sign * measured_requests.amount) over (
+            partition by changes.place, changes.slice
+            order by measured_requests.instant_us + changes.later_us
+        ) as window_sum
     from measured_requests
-    inner join periods on measured_requests.quarter_hour = periods.quarter_hour
-    where not measured_requests.is_counted
-        and ($since is null or measured_requests.instant_us >= epoch_us($since::timestamptz))
-        and ($until is null or measured_requests.instant_us < epoch_us($until::timestamptz))
-    group by periods.period
+    inner join changes on measured_requests.slice = changes.made_in_slice
+),
+
+ordered_sums as (
+    select
+        quantile_slices.place,
+        quantile_slices.period,
+        quantile_slices.name,
+        running_sums.window_sum,
+        row_number() over (
+            partition by quantile_slices.place, quantile_slices.period, quantile_slices.name
+            order by running_sums.window_sum
+        ) as number
+    from running_sums
+    inner join quantile_slices
+        on running_sums.place = quantile_slices.place and running_sums.slice = quantile_slices.slice
+    where running_sums.is_shown
+),
+
+-- The two sums between which the position lies: one, where it is a whole number.
+neighbours as (
+    select
+        places.place,
+        places.period,
+        places.name,
+        places.position,
+        min(window_sum) filter (requests_below + number = floor(position) + 1) as lower_sum,
+        min(window_sum) filter (requests_below + number = ceil(position) + 1) as upper_sum
+    from places
+    inner join ordered_sums
+        on places.place = ordered_sums.place
+        and places.period = ordered_sums.period
+        and places.name = ordered_sums.name
+    group by places.place, places.period, places.name, places.position
+),
+
+found as (
+    select
+        place,
+        period,
+        name,
+        lower_sum::double + (upper_sum - lower_sum)::double * (position - floor(position)) as window_sum
+    from neighbours
 ),
 
 windows as (
     select
-        sums_by_period.place,
-        sums_by_period.period,
+        period_sums.place,
+        period_sums.period,
         null as instant_us,
-        sums_by_period.requests,
-        sums_by_period.peak,
-        sums_by_period.p50,
-        sums_by_period.p95,
-        sums_by_period.tumbling_peak,
-        coalesce(unpriced_by_period.unpriced_requests, 0) as unpriced_requests
-    from sums_by_period
-    left join unpriced_by_period on sums_by_period.period = unpriced_by_period.period
+        period_sums.requests,
+        peaks.window_sum as peak,
+        medians.window_sum as p50,
+        high.window_sum as p95,
+        period_sums.tumbling::double as tumbling_peak,
+        period_sums.unpriced_requests
+    from period_sums
+    inner join found as peaks
+        on period_sums.place = peaks.place and period_sums.period = peaks.period and peaks.name = 'peak'
+    inner join found as medians
+        on period_sums.place = medians.place and period_sums.period = medians.period and medians.name = 'p50'
+    inner join found as high
+        on period_sums.place = high.place and period_sums.period = high.period and high.name = 'p95'
     union all
     select
-        sums_of_instants.place,
-        measured_requests.key as period,
-        measured_requests.instant_us,
+        running_sums.place,
+        running_sums.key as period,
+        running_sums.instant_us,
         1 as requests,
-        sums_of_instants.window_sum as peak,
-        sums_of_instants.window_sum as p50,
-        sums_of_instants.window_sum as p95,
-        case when sums_of_instants.place = 1 then periods.short_tumbling else periods.long_tumbling end::double
-            as tumbling_peak,
-        (not measured_requests.is_counted)::bigint as unpriced_requests
-    from measured_requests
-    inner join sums_of_instants on measured_requests.instant_us = sums_of_instants.instant_us
-    inner join periods on measured_requests.quarter_hour = periods.quarter_hour
-    where $by = 'request'
-        and ($since is null or measured_requests.instant_us >= epoch_us($since::timestamptz))
-        and ($until is null or measured_requests.instant_us < epoch_us($until::timestamptz))
+        running_sums.window_sum::double as peak,
+        running_sums.window_sum::double as p50,
+        running_sums.window_sum::double as p95,
+        shown_slices.tumbling::double as tumbling_peak,
+        case when running_sums.is_counted then 0 else 1 end as unpriced_requests
+    from running_sums
+    inner join shown_slices on running_sums.place = shown_slices.place and running_sums.slice = shown_slices.slice
+    where $by = 'request' and running_sums.is_shown
 )
 
 select
     period as "by",
     make_timestamptz(instant_us) as ts,
     case when place = 1 then $hours else $long_hours end::bigint as window_hours,
-    requests::bigint as requests,
+    requests,
     peak / unit as peak,
     p50 / unit as p50,
     p95 / unit as p95,

@@ -40,7 +40,8 @@ placed_requests as (
         epoch_us(ts) - ((epoch_us(ts) - anchor_us) % 604800000000 + 604800000000) % 604800000000 as start_us,
         input_tokens,
         output_tokens,
-        cache_write_5m_tokens + cache_write_1h_tokens as cache_write_tokens,
+        cache_write_5m_tokens,
+        cache_write_1h_tokens,
         cache_read_tokens,
         cost_input_pico,
         cost_output_pico,
@@ -71,18 +72,17 @@ windows as (
         max(instant_us) as last_us,
         count(*) as requests,
         count(*) filter (not is_priced) as unpriced_requests,
-        sum(input_tokens)::bigint as input_tokens,
-        sum(output_tokens)::bigint as output_tokens,
-        sum(cache_write_tokens)::bigint as cache_write_tokens,
-        sum(cache_read_tokens)::bigint as cache_read_tokens,
-        sum(input_tokens + output_tokens + cache_write_tokens + cache_read_tokens)::bigint as total_tokens,
-        (sum(cost_input_pico)::bigint * 0.000000000001)::decimal(38, 12) as cost_input,
-        (sum(cost_output_pico)::bigint * 0.000000000001)::decimal(38, 12) as cost_output,
-        (sum(cost_cache_write_pico)::bigint * 0.000000000001)::decimal(38, 12) as cost_cache_write,
-        (sum(cost_cache_read_pico)::bigint * 0.000000000001)::decimal(38, 12) as cost_cache_read,
-        (sum(cost_web_search_pico)::bigint * 0.000000000001)::decimal(38, 12) as cost_web_search,
-        (sum(cost_api_pico)::bigint * 0.000000000001)::decimal(38, 12) as cost_api,
-        (sum(cost_pico)::bigint * 0.000000000001)::decimal(38, 12) as cost
+        sum(input_tokens) as input_tokens,
+        sum(output_tokens) as output_tokens,
+        sum(cache_write_5m_tokens) + sum(cache_write_1h_tokens) as cache_write_tokens,
+        sum(cache_read_tokens) as cache_read_tokens,
+        (sum(cost_input_pico) * 0.000000000001)::decimal(38, 12) as cost_input,
+        (sum(cost_output_pico) * 0.000000000001)::decimal(38, 12) as cost_output,
+        (sum(cost_cache_write_pico) * 0.000000000001)::decimal(38, 12) as cost_cache_write,
+        (sum(cost_cache_read_pico) * 0.000000000001)::decimal(38, 12) as cost_cache_read,
+        (sum(cost_web_search_pico) * 0.000000000001)::decimal(38, 12) as cost_web_search,
+        (sum(cost_api_pico) * 0.000000000001)::decimal(38, 12) as cost_api,
+        (sum(cost_pico) * 0.000000000001)::decimal(38, 12) as cost
     from placed_requests
     group by start_us
 ),
@@ -90,6 +90,7 @@ windows as (
 shown_windows as (
     select
         windows.*,
+        input_tokens + output_tokens + cache_write_tokens + cache_read_tokens as total_tokens,
         now_us >= start_us and now_us < end_us as is_active,
         604800000000 / nullif(now_us - start_us, 0) as windows_per_elapsed
     from windows
@@ -116,7 +117,7 @@ select
     cost_api,
     cost,
     is_active,
-    case when is_active then round(total_tokens * windows_per_elapsed)::bigint end as projected_tokens,
+    case when is_active then round(total_tokens * windows_per_elapsed)::decimal(38, 0) end as projected_tokens,
     case when is_active then (cost::double * windows_per_elapsed)::decimal(38, 12) end as projected_cost,
     unpriced_requests
 from shown_windows

@@ -157,8 +157,30 @@ def test_what_is_unforeseen_is_one_line_unless_debug_is_asked(run, lake, monkeyp
         1,
         "tokenlake: ZeroDivisionError: a bug; run with --debug for the traceback\n",
     )
-    with pytest.raises(ZeroDivisionError):
-        run("cost", "daily", "--debug")
+    ran = run("cost", "daily", "--debug")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith("Traceback (most recent call last):\n")
+    assert ran.err.endswith("\nZeroDivisionError: a bug\ntokenlake: ZeroDivisionError: a bug\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("cost", "daily", "--no-such-option"), ExitCode.USAGE),
+        (("synth", "{folder}/made", "--output", "figures.parquet"), ExitCode.USAGE),
+        (("ingest", "--root", "{folder}/no-logs", "--lake", "{folder}/new"), ExitCode.SOURCES),
+        (("cost", "daily", "--no-refresh", "--lake", "{folder}/no-lake"), ExitCode.LAKE),
+    ],
+)
+def test_debug_shows_the_traceback_and_keeps_the_exit_code(
+    arguments: tuple[str, ...], code: ExitCode, run, tmp_path: Path
+) -> None:
+    given = [argument.format(folder=tmp_path) for argument in arguments]
+    ran, traced = run(*given), run(*given, "--debug")
+    assert (ran.code, traced.code, traced.out) == (code, code, "")
+    assert traced.err.startswith("Traceback (most recent call last):\n")
+    assert traced.err.endswith(f"\n{ran.err}")
+    assert ran.err.count("\n") == 1
 
 
 def test_an_interrupt_is_no_traceback(run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -188,3 +188,33 @@ def test_negative_spans() -> None:
     import datetime as dt
 
     assert values.duration(dt.timedelta(hours=-1, microseconds=-500_000)) == "-PT1H0M0.5S"
+
+
+# Sums beyond 64 bits beside one that fits.
+WIDE = "select unnest([9223372036854775807, 1])::hugeint * 3 as wide, unnest([4, 5])::hugeint as narrow"
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        ("json", '[\n {"wide": 27670116110564327421, "narrow": 4},\n {"wide": 3, "narrow": 5}\n]\n'),
+        ("jsonl", '{"wide": 27670116110564327421, "narrow": 4}\n{"wide": 3, "narrow": 5}\n'),
+        ("csv", "wide,narrow\n27670116110564327421,4\n3,5\n"),
+        ("markdown", "| wide | narrow |\n| ---: | ---: |\n| 27670116110564327421 | 4 |\n| 3 | 5 |\n"),
+    ],
+)
+def test_sums_beyond_64_bits_are_whole_numbers(report, form: str, text: str) -> None:
+    assert report("sql", WIDE, "--format", form).out == text
+
+
+@pytest.mark.parametrize("form", ["parquet", "arrow"])
+def test_sums_beyond_64_bits_are_decimals_beside_integers(report, tmp_path: Path, form: str) -> None:
+    path = tmp_path / "out"
+    report("sql", WIDE, "--format", form, "--output", str(path))
+    table = pq.read_table(path) if form == "parquet" else pa.ipc.open_file(path).read_all()
+    assert table.schema.types == [pa.decimal128(38, 0), pa.int64()]
+    assert table.to_pydict() == {"wide": [27670116110564327421, 3], "narrow": [4, 5]}
+
+
+def test_sums_beyond_64_bits_are_grouped_in_a_table(report) -> None:
+    assert "27,670,116,110,564,327,421" in report("sql", WIDE).out

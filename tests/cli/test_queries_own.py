@@ -155,6 +155,16 @@ def test_the_check_of_one_by_name_and_by_file(run, folder: Path, tmp_path: Path,
     assert "there is no such file" in run("queries", "--check", "nosuch.sql").err
 
 
+@pytest.mark.parametrize("sql", ["select * from 'other.csv'", "select * from query('select 1')"])
+def test_the_check_says_what_needs_external_access(run, folder: Path, sql: str) -> None:
+    path = write(folder, "mine/other", f"-- Other\n{sql}")
+    ran = run("queries", "--check", "mine/other")
+    assert (ran.code, ran.out) == (0, "")
+    first, last = ran.err.splitlines()
+    assert first.startswith(f"{path}: reads more than the lake: it runs with --allow-external only")
+    assert last == "1 query checked: no problems"
+
+
 def test_a_broken_file_hurts_no_other(run, report, folder: Path) -> None:
     for name, (text, _) in BROKEN.items():
         write(folder, name, text)

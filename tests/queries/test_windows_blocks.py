@@ -197,6 +197,11 @@ def test_requests_of_agent_progress_records_alone_are_left_out_by_default() -> N
     rows += requests([(NOON, 4)], origin="advisor", file_id=3)
     assert [row["total_tokens"] for row in answer({"requests": rows})] == [1]
     assert limits(answer({"requests": rows}, origin="all")) == [("31 09:00", "31 12:00", 3)]
+    with a_lake({"requests": rows}) as lake:
+        notes = {origin: run(lake, "windows/blocks", {"origin": origin}).meta.notes for origin in ("assistant", "all")}
+        assert run(lake, "windows/blocks", {"since": "2030-01-01"}).meta.notes == ()
+    assert notes["assistant"] == ("left out (--origin all): requests known from agent_progress records alone: 1",)
+    assert notes["all"] == ()
 
 
 def test_synthetic_messages_begin_and_prolong_blocks_without_counting() -> None:

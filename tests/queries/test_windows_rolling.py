@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -157,7 +158,7 @@ def expected_days(entries: Sequence[tuple[int, int]], zone: str, hours: int) -> 
     for day, found in sorted(days.items()):
         values = [value for value, _ in found]
         middle, high = (pytest.approx(quantile(values, share), rel=1e-12, abs=1e-9) for share in (0.5, 0.95))
-        rows.append((day, hours, len(values), max(values), middle, high, max(n for _, n in found)))
+        rows.append((day, hours, len(values), float(max(values)), middle, high, float(max(n for _, n in found))))
     return rows
 
 
@@ -179,6 +180,35 @@ def test_sums_are_those_of_a_plain_loop(entries: list[tuple[int, int]], hours: i
         assert found == expected_days(entries, zone, length)
         found = [(micros(row["ts"]), row["peak"]) for row in single if row["window_hours"] == length]
         assert found == [(us, n) for (us, _), n in zip(entries, rolling(entries, length), strict=True)]
+
+
+@pytest.mark.parametrize(("seed", "largest"), [(1, 1000), (2, 1), (3, 2**63 - 1)])
+def test_crowds_of_requests_have_the_quantiles_of_a_plain_loop(seed: int, largest: int) -> None:
+    """Many requests in each half minute, many sums alike; dates that cut within it."""
+    rng = Random(seed)
+    start = micros(dt.datetime(2026, 3, 28, 20, tzinfo=dt.UTC))
+    made = sorted(
+        (start + rng.randrange(20) * 20 * MINUTE + rng.randrange(45_000) * 1000, rng.randint(0, largest))
+        for _ in range(900)
+    )
+    since, until = (instant(made[n][0]) for n in (200, 700))
+    with a_lake({"requests": requests(made)}) as lake:
+        whole = run(lake, "windows/rolling", {"tz": "UTC"}).to_pylist()
+        cut = run(lake, "windows/rolling", {"tz": "UTC", "since": since, "until": until, "by": "hour"}).to_pylist()
+    expected = [row for hours in (5, 168) for row in expected_days(made, "UTC", hours)]
+    assert [tuple(row[c] for c in COLUMNS) for row in whole] == expected
+    shown = {us for us, _ in made if since <= instant(us) <= until}
+    for hours in (5, 168):
+        values = defaultdict(list)
+        for (us, _), value in zip(made, rolling(made, hours), strict=True):
+            if us in shown:
+                values[f"{instant(us):%Y-%m-%d %H:00}"].append(value)
+        found = {row["by"]: row for row in cut if row["window_hours"] == hours}
+        assert found.keys() == values.keys()
+        for period, row in found.items():
+            assert (row["requests"], row["peak"]) == (len(values[period]), float(max(values[period])))
+            assert row["p50"] == pytest.approx(quantile(values[period], 0.5), rel=1e-12)
+            assert row["p95"] == pytest.approx(quantile(values[period], 0.95), rel=1e-12)
 
 
 def test_the_samples(samples: Path, tmp_path: Path) -> None:

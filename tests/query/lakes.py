@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tokenlake import schema
-from tokenlake.store import catalog
+from tokenlake.store import catalog, sums
 from tokenlake.store.catalog import Snapshot
 
 _COUNTS = (
@@ -41,10 +42,25 @@ def write_table(root: Path, name: str, rows: Iterable[Mapping[str, Any]], part: 
     return file.relative_to(root).as_posix()
 
 
-def publish(root: Path, tables: Mapping[str, Iterable[Mapping[str, Any]]], commit: int = 1) -> Snapshot:
-    """A lake of these tables; returns its snapshot."""
+def write_sums(root: Path, requests: str) -> str:
+    """The sums file of a requests file; both names are relative to the lake."""
+    with duckdb.connect() as connection:
+        made = connection.sql(sums.query([str(root / requests)])).to_arrow_table()
+    table = schema.REQUEST_SUMS
+    name = sums.path_of(requests)
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(made.select(table.names).cast(schema.arrow_schema(table)), root / name)
+    return name
+
+
+def publish(
+    root: Path, tables: Mapping[str, Iterable[Mapping[str, Any]]], commit: int = 1, *, with_sums: bool = True
+) -> Snapshot:
+    """A lake of these tables, and the sums of its requests unless told otherwise; returns its snapshot."""
     root.mkdir(parents=True, exist_ok=True)
     files = {name: (write_table(root, name, rows),) for name, rows in tables.items()}
+    if with_sums and "requests" in files:
+        files["request_sums"] = tuple(write_sums(root, name) for name in files["requests"])
     snapshot = Snapshot(root, commit, files)
     catalog.publish(snapshot)
     return snapshot

@@ -54,6 +54,27 @@ def test_values_are_exact_and_instants_are_aware(lake: Snapshot, expression: str
     assert list(sql(lake, f"select {expression} as value").rows()) == [(value,)]
 
 
+WIDE = "select unnest([5, 7])::hugeint as fits, unnest([9223372036854775807, 1])::hugeint + 1 as does_not"
+
+
+def test_whole_numbers_are_64_bits_wide_where_all_of_a_column_fit(lake: Snapshot) -> None:
+    result = sql(lake, WIDE)
+    rows = [(5, 2**63), (7, 2)]
+    assert list(map(str, result.types)) == ["BIGINT", "DECIMAL(38,0)"]
+    assert result.arrow().schema.types == [pa.int64(), pa.decimal128(38, 0)]
+    assert [tuple(row.values()) for row in result.arrow().to_pylist()] == rows
+    assert result.pl().dtypes == [pl.Int64, pl.Decimal(38, 0)]
+    assert result.pl().rows() == rows
+    assert list(result.rows()) == rows
+
+
+def test_sums_have_the_type_of_what_they_sum_up(lake: Snapshot) -> None:
+    (row,) = sql(lake, "select sum(input_tokens) as tokens, sum(null::bigint) as nothing from requests").to_pylist()
+    assert (type(row["tokens"]), row["nothing"]) == (int, None)
+    (kind, nothing) = sql(lake, "select sum(input_tokens) as tokens, sum(null::bigint) as n from requests").types
+    assert (str(kind), str(nothing)) == ("BIGINT", "BIGINT")
+
+
 def test_long_results_come_whole_and_in_order(lake: Snapshot) -> None:
     result = sql(lake, "select range as n from range(25000) order by n desc")
     assert [n for (n,) in result.rows()] == list(range(24999, -1, -1))

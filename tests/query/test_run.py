@@ -33,6 +33,28 @@ def test_parameters_are_bound_never_interpolated(lake: Snapshot, folder: Path) -
     assert run(lake, "echo", {"many": None}).to_pylist()[0]["more"] == 3
 
 
+def test_a_note_says_something_beside_the_rows(lake: Snapshot, folder: Path) -> None:
+    (folder / "noted.sql").write_text(
+        "-- Noted\n-- note: select $word || ' -- ' || count(*) from selected having count(*) > 0\n"
+        "-- note: select null union all select 'last'\n-- $word text = 'a': a word\nselect 1 as one"
+    )
+    requests = sql(lake, "select count(*) as n from requests").to_pylist()[0]["n"]
+    result = run(lake, "noted", {"word": "b"})
+    assert (result.to_pylist(), result.meta.notes) == ([{"one": 1}], (f"b -- {requests}", "last"))
+    assert run(lake, "noted", {"since": "2100-01-01"}).meta.notes == ("last",)
+    assert run(lake, "lake/days").meta.notes == ()
+
+
+def test_a_note_reads_the_lake_alone(lake: Snapshot, folder: Path) -> None:
+    path = folder / "noted.sql"
+    path.write_text("-- Noted\n-- note: select content from read_text('/etc/passwd')\nselect 1 as one")
+    with pytest.raises(QueryError, match=r"noted\.sql: note: Permission Error.*--allow-external"):
+        run(lake, "noted")
+    path.write_text("-- Noted\n-- note: select nothing\nselect 1 as one")
+    with pytest.raises(QueryError, match=r"noted\.sql: note: Binder Error"):
+        run(lake, "noted")
+
+
 def test_now_and_the_filters_are_parameters_of_every_query(lake: Snapshot, folder: Path) -> None:
     (folder / "common.sql").write_text("-- C\nselect $now as now, $since as since, $until as until, $host as host")
     (row,) = run(lake, "common", {"now": "2026-03-30T12:00:00", "since": "1d", "host": "h"}).to_pylist()
@@ -80,10 +102,13 @@ def test_meta_leaves_out_what_has_no_effect(lake: Snapshot) -> None:
     [
         ("select\n  nothing\nfrom requests", 'line 2: Binder Error: Referenced column "nothing" not found'),
         ("select 1\nfrom\nwhere", "line 3: Parser Error: syntax error"),
-        ("select 1;\n\nselect 2;\nselect\n  x", "line 5: Binder Error"),
+        ("create table t (i int);\n\nset variable v = 2;\nselect\n  x", "line 5: Binder Error"),
         ("select * from nowhere", "line 1: Catalog Error: Table with name nowhere does not exist"),
         ("select $x", "$x has no value; the common parameters are $tz, $now, $since"),
         ("select * from read_csv('/no/such/file')", "--allow-external (allow_external=True in Python) allows it"),
+        ("select 1; select 2", "line 1: this statement's rows would be lost"),
+        ("set variable v = 1;\n\nfrom requests;\nselect 2", "line 3: this statement's rows would be lost"),
+        ("explain select 1; create table t (i int)", "line 1: this statement's rows would be lost"),
         ("-- nothing", "there is no SQL to run"),
         ("", "there is no SQL to run"),
         ("select 'a'::int", "Conversion Error"),

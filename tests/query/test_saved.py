@@ -23,6 +23,7 @@ WHOLE = """\
 -- $all boolean = false: the small ones too
 -- $from date = null: first day
 -- $name text: the model, which must be given
+-- note: select 'a note of ' || $name from requests
 -- example: tokenlake mine models --name opus
 -- example: tokenlake mine models --name opus --top 3
 
@@ -48,6 +49,7 @@ def test_a_header_declares_title_help_parameters_and_examples(folder: Path) -> N
     query = saved.load("mine/models")
     assert query.title == "Requests of a model"
     assert query.help == "One row per day.\n  indented    as it stands"
+    assert query.notes == ("select 'a note of ' || $name from requests",)
     assert query.examples == (
         "tokenlake mine models --name opus",
         "tokenlake mine models --name opus --top 3",
@@ -81,6 +83,9 @@ def test_a_header_declares_title_help_parameters_and_examples(folder: Path) -> N
         ("-- T\ncreate table x (i int)", 1, "exactly one SELECT"),
         ("-- T\n", 1, "exactly one SELECT"),
         ("-- T\nselect 1\nfrom where", 3, "syntax error"),
+        ("-- T\n-- note: select from where\nselect 1", 2, "syntax error"),
+        ("-- T\n-- note: drop table x\nselect 1", 2, "a note is exactly one SELECT, this holds DROP"),
+        ("-- T\n-- note: select $b\nselect 1", 1, "$b is used and not declared"),
     ],
 )
 def test_a_broken_file_is_refused_with_file_line_and_reason(folder: Path, text: str, line: int, reason: str) -> None:

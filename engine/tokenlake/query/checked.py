@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tokenlake.errors import QueryError
 from tokenlake.query import saved
+from tokenlake.query.guard import refuse_external
 from tokenlake.query.parameters import COMMON, Value
 from tokenlake.query.saved import SavedQuery, explained
 from tokenlake.query.template import refusal
@@ -30,11 +31,15 @@ _SAMPLES: dict[str, Value] = {
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """One file and its problems, each `file:line: reason`; none where the query runs."""
+    """One file and its problems, each `file:line: reason`; none where the query runs.
+
+    One that `needs_external` runs with `allow_external` only, and was not planned: whether it runs then is not known.
+    """
 
     name: str
     path: Path
     problems: tuple[str, ...]
+    needs_external: bool = False
 
 
 def check_all(taken: Container[str] = ()) -> Iterator[Checked]:
@@ -47,16 +52,22 @@ def check_all(taken: Container[str] = ()) -> Iterator[Checked]:
 def check_file(name: str, path: Path, taken: Container[str] = ()) -> Checked:
     """One file as the query of a name: its header, its SQL by itself, then over the tables with its defaults."""
     query, problems = saved.examined(name, path)
+    needs_external = False
     if query is not None and not problems:
-        problems = saved.problems_of_sql(query) or problem_of_binding(query)
+        problems = saved.problems_of_sql(query)
+        if not problems:
+            problems, needs_external = _bound(query)
     found = [str(problem) for problem in problems]
     if saved.is_name(name) and (reason := refusal(name, taken)):
         found.insert(0, f"{path}:1: cannot be reached as a command: {reason}; rename the file")
-    return Checked(name, path, tuple(found))
+    return Checked(name, path, tuple(found), needs_external)
 
 
-def problem_of_binding(query: SavedQuery) -> list[QueryError]:
-    """What DuckDB says when it plans the query over an empty lake: unknown tables, columns, functions, types."""
+def _bound(query: SavedQuery) -> tuple[list[QueryError], bool]:
+    """What DuckDB says when it plans the query over an empty lake, and whether more than the lake is asked for.
+
+    The former are unknown tables, columns, functions, types; of a query that asks for more they are not known.
+    """
     import duckdb
 
     from tokenlake.query.connect import connect
@@ -64,21 +75,26 @@ def problem_of_binding(query: SavedQuery) -> list[QueryError]:
     common: dict[str, object] = {**dict.fromkeys(COMMON), "tz": "UTC", "now": dt.datetime(2000, 1, 1, tzinfo=dt.UTC)}
     values = common | {p.name: (*p.choices, _SAMPLES[p.type])[0] if p.required else p.default for p in query.parameters}
     try:
-        connection = connect(EMPTY, only_for=query.body)
+        connection = connect(EMPTY, only_for=query.reads)
     except QueryError as error:  # a view that it reads
-        return [error]
+        return [error], False
     with connection:
-        (statement,) = duckdb.extract_statements(query.text)
-        bound = {name: values[name] for name in statement.named_parameters}
-        try:
-            # Planned, not run: nothing that the query would take long for is done here.
-            connection.execute(f"explain {query.text}", bound or None)
-        except duckdb.PermissionException:
-            return []  # it reads other files, which it may with --allow-external: no more is known here
-        except duckdb.Error as error:
-            reason, line = explained(error)
-            return [QueryError(f"{query.path}:{line or 1}: {reason}")]
-    return []
+        for text in (query.text, *query.notes):
+            (statement,) = connection.extract_statements(text)
+            try:
+                refuse_external(text, [statement])
+            except QueryError:
+                return [], True
+            bound = {name: values[name] for name in statement.named_parameters}
+            try:
+                # Planned, not run: nothing that the query would take long for is done here.
+                connection.execute(f"explain {text}", bound or None)
+            except duckdb.PermissionException:
+                return [], True
+            except duckdb.Error as error:
+                reason, line = explained(error)
+                return [QueryError(f"{query.path}:{saved.line_of(query.text, text, line)}: {reason}")], False
+    return [], False
 
 
 def _unsearched() -> Iterator[Checked]:

@@ -30,8 +30,9 @@ class Meta:
 
     `partial_share` is the share of the selected requests whose output was never finalised (accounting rule
     16), in 0 to 1, for queries that show output or cost; None for others, and where no request was
-    selected. `cost_mode`, the sources of `prices` with their versions, and the `unpriced` requests by model
-    (accounting rules 21 to 24) are those of queries that read costs.
+    selected. `notes` are the sentences that the query says beside its rows. `cost_mode`, the sources of
+    `prices` with their versions, and the `unpriced` requests by model (accounting rules 21 to 24) are those
+    of queries that read costs.
     """
 
     title: str
@@ -42,6 +43,7 @@ class Meta:
     filters: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, object] = field(default_factory=dict)
     partial_share: float | None = None
+    notes: tuple[str, ...] = ()
     cost_mode: str | None = None
     prices: tuple[str, ...] = ()
     unpriced: tuple[Unpriced, ...] = ()
@@ -65,7 +67,8 @@ class Result:
 
     Arrow for `arrow`, `pl`, `df` and everything that takes the Arrow stream protocol; plain Python values
     for `rows` and `to_pylist`, which need neither pyarrow nor polars. Timestamps with a zone are aware, in
-    UTC.
+    UTC. Whole numbers of more than 64 bits, as sums of counts are, are 64-bit integers in a column in which all of
+    them fit, and else decimals without places.
     """
 
     __slots__ = ("_connection", "_table", "columns", "meta", "types")
@@ -75,6 +78,7 @@ class Result:
         self._connection = connection
         self._table: pa.Table | None = None
         self.meta = meta
+        _narrow(connection)
         relation = connection.table(RESULT_TABLE)
         self.columns: tuple[str, ...] = tuple(relation.columns)
         self.types: tuple[DuckDBPyType, ...] = tuple(relation.types)
@@ -140,6 +144,29 @@ class Result:
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """The Arrow stream protocol, by which other libraries take the result."""
         return self.table.__arrow_c_stream__(requested_schema)
+
+
+def _narrow(connection: duckdb.DuckDBPyConnection) -> None:
+    """Gives each column of wide whole numbers the first type of _WHOLE that holds all its values, if any does.
+
+    Sums are exact whatever the counts are (accounting rule 14 allows each up to 2^63 - 1), and still have the type
+    that every reader of Arrow and Parquet has for them wherever they fit it.
+    """
+    import duckdb
+
+    relation = connection.table(RESULT_TABLE)
+    for name, type_ in zip(relation.columns, relation.types, strict=True):
+        if str(type_) not in ("HUGEINT", _WHOLE[-1]):
+            continue
+        for narrower in _WHOLE:
+            try:
+                connection.execute(f"alter table {RESULT_TABLE} alter {_quoted(name)} type {narrower}")
+                break
+            except duckdb.ConversionException:
+                continue
+
+
+_WHOLE = ("BIGINT", "DECIMAL(38,0)")
 
 
 def _quoted(name: str) -> str:

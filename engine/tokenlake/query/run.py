@@ -5,17 +5,16 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from tokenlake.errors import LakeDamagedError, QueryError, UsageError
 from tokenlake.query import pricing, saved
 from tokenlake.query.connect import connect
 from tokenlake.query.filters import NAMES, Filters, read_instant, read_since, read_until
-from tokenlake.query.guard import ALLOWING, refuse_external
 from tokenlake.query.prices.columns import PRICE_TABLES
 from tokenlake.query.result import RESULT_TABLE, Meta, Result
 from tokenlake.query.saved import explained
+from tokenlake.query.statements import execute, said
 from tokenlake.query.views import effective_filters, reached
 from tokenlake.query.zones import machine_zone, zone
 from tokenlake.store.catalog import Snapshot
@@ -53,7 +52,7 @@ def run(
     that does not fit or prices of the user's that cannot be read, LakeDamagedError for data files that are
     missing or unreadable.
     """
-    query = saved.load(name)
+    query = saved.header(name, saved.path_of(name))
     settings, own = _split(params or {})
     known = {parameter.name: parameter for parameter in query.parameters}
     if unknown := sorted(own.keys() - known.keys()):
@@ -68,23 +67,25 @@ def run(
     shows_partial = "deduped" in read and query.shows_output
 
     def answer(connection: duckdb.DuckDBPyConnection) -> Result:
+        saved.check(query, connection)
         if pricing.SUMS in read:
             _keep(connection, pricing.SUMS)
-        _execute(connection, query.text, settings.bound | values, query.path, shut_in=not allow_external)
+        execute(connection, query.text, settings.bound | values, query.path, shut_in=not allow_external)
         meta = _meta(query.title, query.body, settings, connection)
         if shows_partial:
             meta = replace(meta, partial_share=_partial_share(connection, read))
-        return Result(connection, replace(meta, help=query.help, name=name, parameters=values))
+        notes = tuple(said(connection, query, settings.bound | values, shut_in=not allow_external))
+        return Result(connection, replace(meta, help=query.help, name=name, parameters=values, notes=notes))
 
-    also = ("selected" if shows_partial else "", pricing.READS if "requests_of_mode" in read else "")
-    needs = Needs(only_for=" ".join([query.body, *also]), allow_external=allow_external)
+    also = ("selected_sums" if shows_partial else "", pricing.READS if "requests_of_mode" in read else "")
+    needs = Needs(only_for=" ".join([query.reads, *also]), allow_external=allow_external)
     return _on_snapshot(snapshot, settings, answer, needs)
 
 
 def sql(
     snapshot: Snapshot, text: str, params: Mapping[str, object] | None = None, *, allow_external: bool = False
 ) -> Result:
-    """The answer of SQL as typed; of several statements, the last one's.
+    """The answer of SQL as typed; of several statements the last one's, which alone may give rows.
 
     It sees the tables, the views, and `selected` under the filters; `$name` is bound from `params` and the
     common parameters. Unless `allow_external`, it reads the lake and nothing else, and writes nothing but tables of
@@ -93,11 +94,12 @@ def sql(
     settings, own = _split(params or {})
 
     def answer(connection: duckdb.DuckDBPyConnection) -> Result:
-        _execute(connection, text, settings.bound | own, shut_in=not allow_external)
+        execute(connection, text, settings.bound | own, shut_in=not allow_external)
         return Result(connection, _meta("SQL", text, settings, connection))
 
     # Every view is made: SQL as typed may ask which there are.
-    return _on_snapshot(snapshot, settings, answer, Needs(also_for=text, allow_external=allow_external))
+    also_for = f"{text} {pricing.READS}" if "requests_of_mode" in reached(text) else text
+    return _on_snapshot(snapshot, settings, answer, Needs(also_for=also_for, allow_external=allow_external))
 
 
 def _meta(title: str, text: str, settings: Settings, connection: duckdb.DuckDBPyConnection) -> Meta:
@@ -114,7 +116,7 @@ def _meta(title: str, text: str, settings: Settings, connection: duckdb.DuckDBPy
         filters={name: value for name, value in settings.shown.items() if name in effective},
         cost_mode=cost_mode,
         prices=pricing.sources(connection) if reads_prices else (),
-        unpriced=pricing.unpriced(connection, cost_mode, read) if cost_mode else (),
+        unpriced=pricing.unpriced(connection, read) if cost_mode else (),
     )
 
 
@@ -219,83 +221,15 @@ def _names_data_file(message: str, snapshot: Snapshot) -> bool:
     return any(str(snapshot.root / file) in message for names in snapshot.files.values() for file in names)
 
 
-def _execute(
-    connection: duckdb.DuckDBPyConnection,
-    text: str,
-    values: Mapping[str, object],
-    path: Path | None = None,
-    shut_in: bool = False,
-) -> None:
-    """Runs `text`, read from `path`; the rows of its last statement become the connection's result.
-
-    What is `shut_in` is refused where it would do more than read the lake.
-    """
-    import duckdb
-
-    lines_before = 0
-    try:
-        statements = connection.extract_statements(text)
-        if not statements:
-            raise QueryError("there is no SQL to run")
-        if shut_in:
-            refuse_external(text, statements)
-        for number, statement in enumerate(statements):
-            lines_before = _lines_before(text, [s.query for s in statements[:number]], statement.query)
-            bound = {name: _value(values, name) for name in statement.named_parameters}
-            if number < len(statements) - 1:
-                connection.execute(statement.query, bound or None)
-            else:
-                _hold_rows(connection, statement.query, bound)
-    except duckdb.Error as error:
-        reason, line = explained(error)
-        if shut_in and isinstance(error, duckdb.PermissionException):
-            reason += f"; {ALLOWING}"
-        number_text = str(lines_before + line) if line else ""
-        place = f"{path}:{number_text}".rstrip(":") if path else f"line {number_text}" if line else "SQL"
-        raise QueryError(f"{place}: {reason}") from error
-
-
-def _hold_rows(connection: duckdb.DuckDBPyConnection, statement: str, bound: dict[str, object]) -> None:
-    import duckdb
-
-    try:
-        connection.execute(f"create table {RESULT_TABLE} as {statement.strip().rstrip(';')}", bound or None)
-    except duckdb.ParserException:  # EXPLAIN, SET and their like make no table; a true mistake is raised here again
-        cursor = connection.execute(statement, bound or None)
-        columns = cursor.description or []
-        rows = cursor.fetchall()
-        named = ", ".join(f'"{column[0]}" {column[1]}' for column in columns)
-        connection.execute(f"create table {RESULT_TABLE} ({named})")
-        if rows:
-            connection.executemany(f"insert into {RESULT_TABLE} values ({', '.join('?' * len(columns))})", rows)
-
-
-def _value(values: Mapping[str, object], name: str) -> object:
-    if name not in values:
-        raise QueryError(f"${name} has no value; the common parameters are $tz, $now, ${', $'.join(NAMES)}")
-    return values[name]
-
-
-def _lines_before(text: str, earlier: list[str], statement: str) -> int:
-    """How many lines of `text` lie before `statement`, which follows the `earlier` ones."""
-    position = 0
-    for part in earlier:
-        position = text.find(part, position) + len(part)
-    return text.count("\n", 0, max(text.find(statement.strip(), position), 0))
-
-
 def _keep(connection: duckdb.DuckDBPyConnection, name: str) -> None:
     """Makes a view a table of its rows: the query reads it, and what is said of the result does so again."""
-    _execute(connection, f"select * from {name}", {})
+    execute(connection, f"select * from {name}", {})
     connection.execute(f"drop view {name}")
     connection.execute(f"alter table {RESULT_TABLE} rename to {name}")
 
 
 def _partial_share(connection: duckdb.DuckDBPyConnection, read: frozenset[str]) -> float | None:
-    shares = (
-        f"sum(partial_requests)::double / nullif(sum(requests), 0) from {pricing.SUMS}"
-        if pricing.SUMS in read
-        else "count(*) filter (output_is_partial)::double / nullif(count(*), 0) from selected"
-    )
-    ((share,),) = connection.execute(f"select {shares}").fetchall()
+    source = pricing.SUMS if pricing.SUMS in read else "selected_sums"
+    ratio = "sum(partial_requests)::double / nullif(sum(requests), 0)"
+    ((share,),) = connection.execute(f"select {ratio} from {source}").fetchall()
     return None if share is None else float(share)

@@ -5,12 +5,14 @@
     --
     -- $by text = 'day' {day|week|month}: rows of the result
     -- $top integer = 20 {1..}: how many rows
+    -- note: select count(*) || ' requests have no project' from selected where project is null having count(*) > 0
     -- example: tokenlake cost projects --by week
 
     select ... from selected where ... limit $top
 
 A parameter without a default must be given; `= null` makes it optional. The parameters of every report
-($tz, $now and the filters) need no line. A folder is a group of commands; the file `cost/projects.sql` is
+($tz, $now and the filters) need no line. A note is a query of its own, with the same parameters: each of its
+rows is a sentence to be told beside the result. A folder is a group of commands; the file `cost/projects.sql` is
 `tokenlake cost projects`.
 """
 
@@ -21,9 +23,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tokenlake.errors import QueryError
 from tokenlake.query.parameters import COMMON, Parameter, declared
+
+if TYPE_CHECKING:
+    import duckdb
 
 NOT_SAVED = ("views", "tables")
 """Folders that hold what the queries are made with."""
@@ -41,6 +47,7 @@ class SavedQuery:
     title: str
     help: str
     parameters: tuple[Parameter, ...]
+    notes: tuple[str, ...]
     examples: tuple[str, ...]
     text: str
 
@@ -48,6 +55,11 @@ class SavedQuery:
     def body(self) -> str:
         """The text without its comment lines."""
         return "\n".join(line for line in self.text.splitlines() if not line.lstrip().startswith("--"))
+
+    @property
+    def reads(self) -> str:
+        """All SQL of it, that of its notes too."""
+        return "\n".join([self.body, *self.notes])
 
     @property
     def shows_output(self) -> bool:
@@ -124,6 +136,7 @@ def examined(name: str, path: Path) -> tuple[SavedQuery | None, list[QueryError]
     problems: list[QueryError] = []
     help_lines: list[str] = []
     parameters: dict[str, Parameter] = {}
+    notes: list[str] = []
     examples: list[str] = []
     for number, comment in header_lines(text):
         if comment.startswith("$"):
@@ -135,6 +148,8 @@ def examined(name: str, path: Path) -> tuple[SavedQuery | None, list[QueryError]
                 problems.append(QueryError(f"{path}:{number}: {error}"))
             else:
                 parameters[parameter.name] = parameter
+        elif comment.startswith("note:"):
+            notes.append(comment.removeprefix("note:").strip())
         elif comment.startswith("example:"):
             examples.append(comment.removeprefix("example:").strip())
         else:
@@ -144,7 +159,9 @@ def examined(name: str, path: Path) -> tuple[SavedQuery | None, list[QueryError]
         return None, [QueryError(f"{path}:1: {reason}"), *problems]
     title, *rest = help_lines
     help_ = "\n".join(rest).strip("\n")
-    return SavedQuery(name, path, title, help_, tuple(parameters.values()), tuple(examples), text), problems
+    return SavedQuery(
+        name, path, title, help_, tuple(parameters.values()), tuple(notes), tuple(examples), text
+    ), problems
 
 
 def path_of(name: str) -> Path:
@@ -181,24 +198,30 @@ def load_all() -> Library:
     return Library(loaded, tuple(errors))
 
 
-def check(query: SavedQuery) -> None:
+def check(query: SavedQuery, connection: duckdb.DuckDBPyConnection | None = None) -> None:
     """Raises QueryError unless the SQL is one query that parses and uses exactly the declared parameters."""
-    if problems := problems_of_sql(query):
+    if problems := problems_of_sql(query, connection):
         raise problems[0]
 
 
-def problems_of_sql(query: SavedQuery) -> list[QueryError]:
-    """Every problem that the SQL has by itself: syntax, kind, and parameters that are unused or undeclared."""
+def problems_of_sql(query: SavedQuery, connection: duckdb.DuckDBPyConnection | None = None) -> list[QueryError]:
+    """Every problem that the SQL has by itself: syntax, kind, and parameters that are unused or undeclared.
+
+    It is parsed by `connection` where there is one: to open another takes longer than all the rest.
+    """
     import duckdb
 
-    try:
-        statements = duckdb.extract_statements(query.text)
-    except duckdb.Error as error:
-        reason, line = explained(error)
-        return [QueryError(f"{query.path}:{line or 1}: {reason}")]
-    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-        return [QueryError(f"{query.path}:1: a saved query is exactly one SELECT, this holds {_kinds(statements)}")]
-    used = set(statements[0].named_parameters)
+    used: set[str] = set()
+    for what, text in (("saved query", query.text), *(("note", note) for note in query.notes)):
+        try:
+            statements = (connection or duckdb).extract_statements(text)
+        except duckdb.Error as error:
+            reason, line = explained(error)
+            return [QueryError(f"{query.path}:{line_of(query.text, text, line)}: {reason}")]
+        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+            reason = f"a {what} is exactly one SELECT, this holds {_kinds(statements)}"
+            return [QueryError(f"{query.path}:{line_of(query.text, text)}: {reason}")]
+        used |= set(statements[0].named_parameters)
     names = {parameter.name for parameter in query.parameters}
     problems = [
         QueryError(f"{query.path}:{parameter.line}: ${parameter.name} is declared and never used")
@@ -251,6 +274,11 @@ def _line_of_use(text: str, name: str) -> int:
         if name in _USE.findall(line.partition("--")[0]):
             return number
     return 1
+
+
+def line_of(text: str, part: str, line: int | None = None) -> int:
+    """The line of a text on which a line of a part of it stands, the part's first one where none is named."""
+    return text.count("\n", 0, text.find(part)) + (line or 1)
 
 
 def _kinds(statements: Sequence[object]) -> str:

@@ -28,7 +28,7 @@ with session_sums as (
         session_id,
         min(ts) as first_ts,
         count(*) as requests,
-        sum(context_tokens + output_tokens)::bigint as total_tokens
+        sum(context_tokens) + sum(output_tokens) as total_tokens
     from selected
     group by session_id
 )
