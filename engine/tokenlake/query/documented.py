@@ -144,7 +144,7 @@ def unit(column: str, type_: str) -> str | None:
     for pattern, found in _UNITS:
         if re.search(pattern, column):
             return found
-    return "count" if type_ in ("BIGINT", "INTEGER") else None
+    return "count" if type_ in ("BIGINT", "HUGEINT", "INTEGER") else None
 
 
 _UNITS = (
