@@ -34,12 +34,19 @@ group by key
 """
 
 REQUESTS = """
--- The wide rows stay where they are until it is known which of them count: up to `kept`, rows are numbers.
-with located as (
+-- The wide rows stay where they are until it is known which of them count: up to `facts`, rows are numbers.
+with ordered_paths as (
+  select file_id, dense_rank() over (order by path) as path_rank from paths
+),
+located as (
   -- Synthetic rows are not requests (rule 10).
-  select usage.rowid as row_number, key, session_id, forked_from, origin, ts, output_tokens, stop_reason, path,
-    "offset", file_id
-  from usage join paths using (file_id)
+  select usage.rowid as row_number, key, session_id, forked_from, origin, ts, output_tokens, stop_reason,
+    text_chars, thinking_chars, tool_calls, coalesce(uuid, file_id || ':' || "offset") as record,
+    -- Of the rows of a request the greatest counts: the most output tokens; then the later time; then the greater
+    -- (path, offset) (rule 9). Two hosts may have one path: file_ids are of both, and the same in every lake.
+    struct_pack(a := output_tokens, b := coalesce(ts, '-infinity'::timestamptz), c := path_rank, d := "offset",
+      e := file_id) as standing
+  from usage join ordered_paths using (file_id)
   where model is distinct from '<synthetic>'
 ),
 seen as (
@@ -54,15 +61,8 @@ counted as (
   select located.* from located join seen using (key)
   where origin <> 'agent_progress' or not has_own_row
 ),
-ranked as (
-  -- The most output tokens; then the later time; then the greater (path, offset) (rule 9). Two hosts may have one
-  -- path: file_ids are of both, and the same in every lake.
-  select key, row_number, row_number() over (
-    partition by key order by output_tokens desc, ts desc nulls last, path desc, "offset" desc, file_id desc) as rank
-  from counted
-),
 kept as (
-  select * from usage join (select row_number as rowid from ranked where rank = 1) using (rowid)
+  select key, arg_max(row_number, standing) as row_number from counted group by key
 ),
 sums as (
   -- What the rows of a request hold together; copies of a record are one record.
@@ -70,8 +70,7 @@ sums as (
     sum(tool_calls)::bigint as tool_calls
   from (
     select key, max(text_chars) as text_chars, max(thinking_chars) as thinking_chars, max(tool_calls) as tool_calls
-    from usage join (select row_number as rowid from counted) using (rowid)
-    group by key, coalesce(uuid, file_id || ':' || "offset")
+    from counted group by key, record
   )
   group by key
 ),
@@ -96,18 +95,26 @@ places as (
   -- A copy is stamped anew with its own place: the owner's copy tells where the request was made.
   select key, cwd, git_branch, host
   from usage join (
-    select shared.row_number as rowid from shared join owners using (key, session_id)
-    qualify row_number() over (
-      partition by key
-      order by origin = 'agent_progress', output_tokens desc, ts desc nulls last, path desc, "offset" desc,
-        file_id desc) = 1
+    select arg_max(row_number, struct_pack(a := origin <> 'agent_progress', b := standing)) as rowid
+    from shared join owners using (key, session_id) group by key
   ) using (rowid)
+),
+facts as (
+  select kept.row_number, seen.*, sums.* exclude (key), owners.session_id as owner,
+    places.key is not null as has_place, places.cwd as own_cwd, places.git_branch as own_branch,
+    places.host as own_host, searches
+  from kept
+  join seen using (key)
+  join sums using (key)
+  left join owners using (key)
+  left join places using (key)
+  left join searches using (key)
 )
 select
-  key, seen.ts, seen.last_ts, coalesce(owners.session_id, kept.session_id) as session_id,
-  case when places.key is null then kept.cwd else places.cwd end as project,
-  case when places.key is null then kept.git_branch else places.git_branch end as git_branch,
-  case when places.key is null then kept.host else places.host end as host,
+  facts.key, facts.ts, facts.last_ts, coalesce(owner, session_id) as session_id,
+  case when has_place then own_cwd else cwd end as project,
+  case when has_place then own_branch else git_branch end as git_branch,
+  case when has_place then own_host else host end as host,
   'claude-code' as agent, version, entrypoint, model, origin, is_sidechain, agent_id, prompt_id,
   input_tokens, output_tokens, cache_write_5m_tokens, cache_write_1h_tokens, cache_read_tokens,
   bounded(input_tokens::hugeint + cache_write_5m_tokens + cache_write_1h_tokens + cache_read_tokens)
@@ -116,16 +123,11 @@ select
   service_tier, speed, inference_geo, effort, coalesce(stop_reason, any_stop_reason) as stop_reason,
   -- Between 2.1.0 and 2.1.96 the streaming placeholder of at most 10 tokens was often never replaced (rule 16).
   any_stop_reason is null
-    or coalesce(version_number(version) < version_number('2.1.97') and most_output_tokens <= 10, false)
-    as output_is_partial,
-  n_rows, n_sessions, sums.text_chars, sums.thinking_chars, sums.tool_calls, cost_logged,
+    or case when most_output_tokens <= 10
+      then coalesce(version_number(version) < version_number('2.1.97'), false) else false end as output_is_partial,
+  n_rows, n_sessions, facts.text_chars, facts.thinking_chars, facts.tool_calls, cost_logged,
   file_id, "offset"
-from kept
-join seen using (key)
-join sums using (key)
-left join owners using (key)
-left join places using (key)
-left join searches using (key)
+from usage join facts on usage.rowid = facts.row_number
 """
 
 TOOL_CALLS = """

@@ -235,7 +235,7 @@ def seen(todo: Plan, host: str, progress: Mapping[int, Progress]) -> pa.Table:
         size, mtime_ns = (file.size, file.mtime_ns)
         if read.error and not read.is_damaged:
             size, mtime_ns = (read.ingested_bytes, 0)
-        taken = ("" if is_archive(file.path) else read.prefix.hash, read.ingested_bytes, read.pending_bytes, read.lines)
+        taken = ("" if is_archive(file.path) else read.prefix_hash, read.ingested_bytes, read.pending_bytes, read.lines)
         rows.append((file_id, file.shown_path, file.kind, size, mtime_ns, *taken, host, None, read.newlines, grown))
     for file_id in todo.refused:
         file = todo.found[file_id]

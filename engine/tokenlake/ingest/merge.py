@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Collection
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,6 +66,8 @@ class Logged:
     events: str
 
 
+_SEARCHED_ANEW = "select key from tool_uses semi join new_tool_rows using (tool_use_id)"
+
 PARSED_RECORDS = Logged(
     claude.SESSION_FILES, claude.USAGE_ROWS, claude.TOOL_ROWS, claude.TEXTS, claude.PROMPTS, claude.EVENTS
 )
@@ -99,6 +101,8 @@ class Merger:
         self._numbers = itertools.count()
         self._replacing = False
         self._lock = threading.Lock()
+        # The same threads for every segment: each new one would take memory of its own, and keep it.
+        self._pool = ThreadPoolExecutor(len(self.cursors), "tokenlake-merger")
         con.execute(claude.MACROS)
         con.execute(dedup.MACROS)
         # What is known of a session only changes with its records: the others' rows stay.
@@ -120,18 +124,20 @@ class Merger:
         self._merge_session_files()
         self.con.execute(f"create or replace table new_tool_rows as {self.logged.tool_rows}")
         self._earlier_tool_rows = self._live(TOOL_ROWS)
-        with ThreadPoolExecutor(2, "tokenlake-merger") as pool:
-            for done in [
-                pool.submit(self._merge_requests, self.cursors[0]),
-                pool.submit(self._merge_others, self.cursors[1]),
-            ]:
-                done.result()
+        done = [
+            self._pool.submit(self._merge_requests, self.cursors[0]),
+            self._pool.submit(self._merge_others, self.cursors[1]),
+        ]
+        wait(done)
+        for each in done:
+            each.result()
         self._replacing = False
         self.con.execute("delete from replaced")
         self.con.execute("drop table new_tool_rows")
 
     def finish(self, raw_files: list[Path]) -> None:
         """Adds the files of kept records and makes the sessions table anew, once everything else is merged."""
+        self._pool.shutdown()
         root = self.snapshot.root
         self.snapshot = self.snapshot.changed(RECORDS.name, [], [str(path.relative_to(root)) for path in raw_files])
         self._compact(self.con, RECORDS)
@@ -142,7 +148,8 @@ class Merger:
         )
         for view, table in (("session_parts", SESSION_FILES), ("all_requests", REQUESTS), ("all_prompts", PROMPTS)):
             self.con.execute(f"create or replace temp view {view} as select * from {self._live(table)}{only}")
-        self._put(self.con, SESSIONS, dedup.SESSIONS, touched=known)
+        hit = self._hit(self.con, SESSIONS, "session_id") if known else []
+        self._put(self.con, SESSIONS, dedup.SESSIONS, hit)
 
     # --- the tables ------------------------------------------------------------------------------------------
 
@@ -174,17 +181,21 @@ class Merger:
         new = "new_usage_rows" if known else "usage"
         con.execute(f"create or replace temp table {new} as {self.logged.usage_rows}")
         self._gather_searches(con)
-        rows = f"select * from {self._live(USAGE_ROWS)}"
+        hit: list[str] = []
         if known:
-            self._touch(con, USAGE_ROWS, "key", "new_usage_rows", extra="select key from searches")
-            rows += " anti join replaced using (file_id) semi join touched on key = touched_id"
-            rows += " union all by name select * from new_usage_rows"
-            con.execute(f"create or replace temp table usage as {rows}")
-            owned = f"{self._live(REQUESTS)} semi join touched on key = touched_id"
+            self._touch(con, USAGE_ROWS, "key", "new_usage_rows", extra=_SEARCHED_ANEW)
+            logged = partitions.relation(USAGE_ROWS, self._hit(con, USAGE_ROWS, "key"))
+            con.execute(
+                f"create or replace temp table usage as select * from {logged}"
+                " anti join replaced using (file_id) semi join touched on key = touched_id"
+                " union all by name select * from new_usage_rows"
+            )
+            hit = self._hit(con, REQUESTS, "key")
+            owned = f"{partitions.relation(REQUESTS, hit)} semi join touched on key = touched_id"
             self._touch_sessions(con, f"select session_id from {owned}")
         con.execute("create or replace temp table merged_rows as " + dedup.REQUESTS)
         self._touch_sessions(con, "select session_id from merged_rows")
-        self._put(con, REQUESTS, "select * from merged_rows", touched=known)
+        self._put(con, REQUESTS, "select * from merged_rows", hit)
         self._append(con, USAGE_ROWS, f"select * from {new}")
         _drop(con, "usage", "new_usage_rows", "merged_rows", "tool_results", "tool_uses", "searches")
 
@@ -224,17 +235,20 @@ class Merger:
     def _merge_tools(self, con: Connection) -> None:
         known = self._knows(TOOL_ROWS)
         rows = "select * from new_tool_rows"
+        hit: list[str] = []
         if known:
             self._touch(con, TOOL_ROWS, "tool_use_id", "new_tool_rows")
+            hit = self._hit(con, TOOL_CALLS, "tool_use_id")
+            logged = partitions.relation(TOOL_ROWS, self._hit(con, TOOL_ROWS, "tool_use_id"))
             # Held, not a view: the definition below reads it more than once.
             con.execute(
-                f"create or replace temp table earlier_rows as select * from {self._live(TOOL_ROWS)}"
+                f"create or replace temp table earlier_rows as select * from {logged}"
                 " anti join replaced using (file_id) semi join touched on tool_use_id = touched_id"
             )
             rows += " union all by name select * from earlier_rows"
         con.execute(f"create or replace temp view tool_rows_now as {rows}")
         con.execute("create or replace temp table merged_rows as " + dedup.TOOL_CALLS)
-        self._put(con, TOOL_CALLS, "select * from merged_rows", touched=known)
+        self._put(con, TOOL_CALLS, "select * from merged_rows", hit)
         self._append(con, TOOL_ROWS, "select * from new_tool_rows")
         _drop(con, "merged_rows", "earlier_rows")
 
@@ -242,11 +256,17 @@ class Merger:
         copies = COPIES[table.name]
         known = self._knows(table)
         rows = f"select * from new_{table.name}"
+        hit: list[str] = []
+        hit_copies: list[str] = []
         if known:
             self._touch(con, table, "id", f"new_{table.name}", copies)
-            kept = f"(select * from {self._live(table)} union all by name select * from {self._live(copies)})"
+            hit, hit_copies = self._hit(con, table, "id"), self._hit(con, copies, "id")
+            kept = " union all by name ".join(
+                f"select * from {partitions.relation(part, names)}"
+                for part, names in ((table, hit), (copies, hit_copies))
+            )
             con.execute(
-                f"create or replace temp table earlier_rows as select * from {kept}"
+                f"create or replace temp table earlier_rows as select * from ({kept})"
                 " semi join touched on id = touched_id anti join replaced using (file_id)"
             )
             rows = f"select * from earlier_rows union all by name {rows}"
@@ -265,8 +285,8 @@ class Merger:
             kept = "select * from merged_rows"
             if table is PROMPTS:
                 self._touch_sessions(con, "select session_id from earlier_rows", kept)
-        self._put(con, table, kept, touched=known)
-        self._put(con, copies, "select * exclude (copy) from ranked where copy > 1", touched=known)
+        self._put(con, table, kept, hit)
+        self._put(con, copies, "select * exclude (copy) from ranked where copy > 1", hit_copies)
 
     # --- mechanics -------------------------------------------------------------------------------------------
 
@@ -303,11 +323,13 @@ class Merger:
         for query in queries:
             con.execute(f"insert into touched_sessions select distinct session_id from ({query})")
 
-    def _put(self, con: Connection, table: Table, query: str, *, touched: bool) -> None:
-        """Writes the rows of `query`; rows of touched ids that are in the lake now are taken out of their files."""
-        key = table.id or "id"
-        hit = self._files_with(con, table, f"semi join touched on {key} = touched_id") if touched else []
-        self._rewrite(con, table, query, hit, f"anti join touched on {key} = touched_id")
+    def _hit(self, con: Connection, table: Table, key: str) -> list[str]:
+        """The data files that hold a touched id: found by the ids alone, for the other columns are wide."""
+        return self._files_with(con, table, f"semi join touched on {key} = touched_id")
+
+    def _put(self, con: Connection, table: Table, query: str, hit: list[str]) -> None:
+        """Writes the rows of `query`; rows of touched ids are taken out of the data files `hit`."""
+        self._rewrite(con, table, query, hit, f"anti join touched on {table.id or 'id'} = touched_id")
 
     def _append(self, con: Connection, table: Table, query: str) -> None:
         hit = self._files_with(con, table, "semi join replaced using (file_id)") if self._replacing else []
@@ -321,9 +343,8 @@ class Merger:
 
     def _rewrite(self, con: Connection, table: Table, query: str, hit: list[str], survivors: str) -> None:
         """Writes `query` and what survives of the data files `hit`, which leave the snapshot."""
-        if not hit and not _any(con, f"({query})"):
-            return
-        self._write(con, table, query, [])
+        if table.monthly or _any(con, f"({query})"):
+            self._write(con, table, query, [])
         # A few files at a time: what is rewritten may be much more than what is new.
         for paths in partitions.groups(hit):
             self._write(con, table, f"select * from {partitions.relation(table, paths)} {survivors}", paths)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ from tokenlake.ingest.salvage import GIANT_BYTES, HEAD_BYTES, Reject, salvage
 from tokenlake.sources import ccusage, claude
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import duckdb
     import numpy.typing as npt
@@ -38,6 +39,7 @@ class Parser:
         self.con = con
         self.queries = PreparedQueries(con)
         self.rejects: list[Reject] = []
+        self._has_refused = False
         self.parsed: dict[str, list[pa.Table]] = {name: [] for name in PARSED}
 
     def clear(self) -> None:
@@ -59,8 +61,8 @@ class Parser:
         self._repaired = []
         self._blank = np.where(giant, 0, blank)
         queries["repaired"] = _lines_table([])
-        queries["assistants"] = self.queries.table(claude.assistants("assistant_lines"))
-        queries["others"] = self.queries.table(claude.others("other_lines"))
+        queries["assistants"] = self._parsed(claude.assistants, "assistant_lines")
+        queries["others"] = self._parsed(claude.others, "other_lines")
         self._parse_misjudged(batch)
         suspects = self._found(claude.SUSPECT_ASSISTANTS, claude.SUSPECT_OTHERS)
         suspects |= self._unspoken(batch)
@@ -80,6 +82,17 @@ class Parser:
     # Of the batch at hand: what was made of lines that were doubted, and the blank bytes of each line.
     _repaired: list[_Line]
     _blank: Integers
+
+    def _parsed(self, parse: Callable[..., str], relation: str) -> pa.Table:
+        """Lines as records. Where the engine refuses one, all are parsed anew, and so are later batches at once."""
+        import duckdb
+
+        if not self._has_refused:
+            try:
+                return self.queries.table(parse(relation, may_refuse=False))
+            except (duckdb.InvalidInputException, UnicodeDecodeError):  # the latter where the message quotes bytes
+                self._has_refused = True
+        return self.queries.table(parse(relation))
 
     def _look_again(self, batch: Batch) -> set[str]:
         """Looks at some lines a second time, for what only they may hold; returns which looks that took."""
@@ -116,13 +129,16 @@ class Parser:
         table, more = self.queries[name], self.queries.table(query)
         self.queries[name] = pa.concat_tables([table, more.cast(table.schema)])
 
-    def _remove(self, name: str, rows: list[int]) -> None:
-        import pyarrow.compute as pc
+    def _remove(self, name: str, rows: Sequence[int]) -> None:
+        import pyarrow as pa
 
         table = self.queries[name]
-        gone = pc.is_in(table["row"], value_set=_rows_table(rows)["row"].combine_chunks())
-        if pc.any(gone).as_py():  # giants were never parsed
-            self.queries[name] = table.filter(pc.invert(gone))
+        gone = np.flatnonzero(np.isin(table["row"].to_numpy(), rows))
+        if gone.size:  # giants were never parsed
+            # Nearly all rows stay: the pieces between those that go are not copied.
+            bounds = [-1, *gone.tolist(), table.num_rows]
+            pieces = [table.slice(a + 1, b - a - 1) for a, b in itertools.pairwise(bounds) if b - a > 1]
+            self.queries[name] = pa.concat_tables(pieces or [table.slice(0, 0)])
 
     def _found(self, *suspicions: str) -> dict[int, bool]:
         """The rows that are doubted, and whether the engine refused them."""
@@ -189,12 +205,6 @@ def _at(rows: Sequence[int] | Integers, batch: Batch) -> npt.NDArray[np.bool_]:
     chosen = np.zeros(len(batch.ends), dtype=np.bool_)
     chosen[rows] = True
     return chosen
-
-
-def _rows_table(rows: list[int]) -> pa.Table:
-    import pyarrow as pa
-
-    return pa.table({"row": pa.array(rows, pa.int32())})
 
 
 def _blanks_table(batch: Batch, blank: Integers) -> pa.Table:

@@ -19,7 +19,7 @@ from tokenlake.ingest.transcript import Prefix, Task, is_archive, open_transcrip
 if TYPE_CHECKING:
     import pyarrow as pa
 
-BATCH_BYTES = 64 << 20
+BATCH_BYTES = 48 << 20
 """Bytes of one batch: what memory depends on. Planning its queries costs some 50 ms, whatever its size."""
 
 MAX_LINE_BYTES = 256 << 20
@@ -40,8 +40,8 @@ class Progress:
     """How far one file was read: bytes and lines ingested, bytes of a last line that is not complete yet.
 
     `newlines` are those among the bytes read now, not in an earlier ingest. `error` says what ended the reading early,
-    `is_damaged` that it will end there whenever it is tried. `prefix` are the first and last of the ingested bytes as
-    they were read: the file may be another by now.
+    `is_damaged` that it will end there whenever it is tried. `prefix_hash` is the fingerprint of the ingested bytes as
+    they were read, once reading has ended: the file may be another by now.
     """
 
     ingested_bytes: int
@@ -50,7 +50,7 @@ class Progress:
     newlines: int = 0
     error: str | None = None
     is_damaged: bool = False
-    prefix: Prefix = field(default_factory=Prefix)
+    prefix_hash: str = ""
 
 
 @dataclass(slots=True)
@@ -215,6 +215,7 @@ class Reader:
         self.rejects: list[Reject] = []
         self.bytes_read = 0
         self._finished = 0
+        self._prefix = Prefix()  # of the transcript that is being read
         # In turn: one buffer for each parser, one that is being filled.
         self._free: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
         for _ in range(parsers + 1):
@@ -252,18 +253,21 @@ class Reader:
     def _fill(self) -> Iterator[Batch]:
         batch = _Filling(self._free.get())
         for task in self.tasks:
-            self.progress[task.file_id] = Progress(task.start, task.first_line - 1)
+            progress = self.progress[task.file_id] = Progress(task.start, task.first_line - 1)
+            self._prefix = Prefix()
             try:
                 with open_transcript(task.path) as source:
                     limit = None if is_archive(task.path) else task.size
                     if task.start and not self._resume(source, task):
+                        del self.progress[task.file_id]
                         continue
                     for full in self._fill_from(source, task, limit, batch):
                         yield self._finish(full)
                         batch = full
             except OSError as error:
-                self.progress[task.file_id].error = error.strerror or str(error)
-                self.progress[task.file_id].is_damaged = error.errno is None
+                progress.error = error.strerror or str(error)
+                progress.is_damaged = error.errno is None
+            progress.prefix_hash = self._prefix.hash
         if batch.fill:
             yield self._finish(batch)
 
@@ -271,9 +275,8 @@ class Reader:
         """Goes to where reading goes on; False where what was read before is no longer there."""
         prefix = prefix_of(source, task.start)
         if task.prefix_hash and prefix.hash != task.prefix_hash:
-            del self.progress[task.file_id]
             return False
-        self.progress[task.file_id].prefix = prefix
+        self._prefix = prefix
         source.seek(task.start)
         return True
 
@@ -326,7 +329,7 @@ class Reader:
         """Takes the lines from batch.fill up to `end` into the batch; the last `added` bytes are not the file's."""
         batch.add_segment(task.file_id, progress.ingested_bytes, batch.fill)
         progress.ingested_bytes += end - batch.fill
-        progress.prefix.add(memoryview(batch.buffer)[batch.fill : end - added])
+        self._prefix.add(memoryview(batch.buffer)[batch.fill : end - added])
 
     def _take_last(self, batch: _Filling, task: Task, progress: Progress, held: int) -> None:
         """Takes a last line without newline if it is a whole record, else leaves it pending (accounting rule 3)."""
@@ -348,7 +351,7 @@ class Reader:
         progress = self.progress[task.file_id]
         head = bytes(memoryview(batch.buffer)[:200])
         length = held
-        prefix = replace(progress.prefix)
+        prefix = replace(self._prefix)
         prefix.add(memoryview(batch.buffer)[:held])
         while True:
             got = _read_into(source, batch.buffer, 0, len(batch.buffer) - 1)
@@ -363,7 +366,7 @@ class Reader:
                 length += got
                 continue
             length += newline
-            progress.prefix = prefix
+            self._prefix = prefix
             progress.lines += 1
             progress.newlines += 1
             self.rejects.append(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor, wait
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from tokenlake.ingest import entries
+from tokenlake.ingest import entries, writing
 from tokenlake.ingest.merge import Merger
 from tokenlake.ingest.parse import PARSED, Parser
 from tokenlake.ingest.plan import Plan
@@ -86,11 +86,11 @@ class Ingestion:
 
         tell()
         batches = self.reader.batches()
-        while True:
-            complete = self._parse_segment(batches, tell)
-            self._merge_segment(complete)
-            if complete:
-                break
+        with ThreadPoolExecutor(len(self.parsers), "tokenlake-parser") as pool:
+            complete = False
+            while not complete:
+                complete = self._parse_segment(pool, batches, tell)
+                self._merge_segment(complete)
         self.merger.finish(self.raw_files)
 
     @property
@@ -110,7 +110,7 @@ class Ingestion:
 
     # --- steps -----------------------------------------------------------------------------------------------
 
-    def _parse_segment(self, batches: Iterator[Batch], tell: Callable[[], None]) -> bool:
+    def _parse_segment(self, pool: Executor, batches: Iterator[Batch], tell: Callable[[], None]) -> bool:
         """Parses batches, one parser a thread, until the segment is full; whether there are no more."""
         lock = threading.Lock()
         parsed_bytes, complete = 0, False
@@ -134,15 +134,17 @@ class Ingestion:
                     parsed_bytes += max(0, 4 * held_bytes - size)
                     tell()
 
-        with ThreadPoolExecutor(len(self.parsers), "tokenlake-parser") as pool:
-            for done in [pool.submit(work, parser) for parser in self.parsers]:
-                done.result()
+        done = [pool.submit(work, parser) for parser in self.parsers]
+        wait(done)
+        for each in done:
+            each.result()
         return complete
 
     def _merge_segment(self, complete: bool) -> None:
         import pyarrow as pa
 
         con = self.con
+        writing.give_back_memory(con)
         # A file that cannot be read after all keeps its earlier rows: they are forgotten once there are others.
         anew = {i for i in self.unread if self._is_read(i, complete)}
         self.unread -= anew

@@ -89,6 +89,14 @@ def staged(con: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> Iterator[Path]
         raise kind(f"{snapshot.root}: cannot be written: {_first_line(error)}; the lake is as it was before") from error
 
 
+def give_back_memory(con: duckdb.DuckDBPyConnection) -> None:
+    """Lets the engine and Arrow return to the system what they have freed, which else stays theirs and adds up."""
+    import pyarrow as pa
+
+    con.execute(f"set memory_limit = '{_MEMORY_LIMIT}'")  # setting it is what makes the engine's allocator do so
+    pa.default_memory_pool().release_unused()
+
+
 def _first_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror

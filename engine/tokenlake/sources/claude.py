@@ -296,7 +296,7 @@ select
   -- What tells whether these are of another type.
   left(r.message.content[1].thinking, 40) as thinking_head,
   left(r.message.content[1].input, 1) as input_head
-from (select *, try(json_transform(raw, {_structure(_ASSISTANT)})) as r from RELATION)
+from (select *, json_transform(raw, {_structure(_ASSISTANT)}) as r from RELATION)
 """
 
 _OTHERS = f"""
@@ -314,18 +314,27 @@ select
   r.message.content[1].type as block_type,
   r.message.content[1].tool_use_id as tool_use_id,
   {_RESULT_COLUMNS.format(b="r.message.content[1]")}
-from (select *, try(json_transform(raw, {_structure(_OTHER)})) as r from RELATION)
+from (select *, json_transform(raw, {_structure(_OTHER)}) as r from RELATION)
 """
 
 
-def assistants(relation: str) -> str:
-    """The query that parses the lines of `relation` as assistant records."""
-    return _ASSISTANTS.replace("RELATION", relation)
+def assistants(relation: str, *, may_refuse: bool = True) -> str:
+    """The query that parses the lines of `relation` as assistant records.
+
+    A line that is no JSON makes a row of nulls, which takes a copy of every value; unless it `may_refuse`, an error.
+    """
+    return _parsing(_ASSISTANTS, relation, may_refuse)
 
 
-def others(relation: str) -> str:
-    """The query that parses the lines of `relation` as any other record."""
-    return _OTHERS.replace("RELATION", relation)
+def others(relation: str, *, may_refuse: bool = True) -> str:
+    """The query that parses the lines of `relation` as any other record, in the same way."""
+    return _parsing(_OTHERS, relation, may_refuse)
+
+
+def _parsing(query: str, relation: str, may_refuse: bool) -> str:
+    if may_refuse:
+        query = re.sub(r"json_transform\(.*\)(?= as r from)", r"try(\g<0>)", query)
+    return query.replace("RELATION", relation)
 
 
 def _any(macro: str, *columns: str) -> str:

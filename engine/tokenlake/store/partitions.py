@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +61,8 @@ def quoted(text: str) -> str:
 
 def month(table: Table) -> str:
     """The month a row belongs to, as an SQL expression (accounting rule 26)."""
-    return f"coalesce(strftime(\"{table.order[0]}\" at time zone 'UTC', '%Y-%m'), '{UNKNOWN_MONTH}')"
+    # Of the plain timestamp, which takes half as long as of one with a time zone.
+    return f"coalesce(strftime(make_timestamp(epoch_us(\"{table.order[0]}\")), '%Y-%m'), '{UNKNOWN_MONTH}')"
 
 
 def write(con: duckdb.DuckDBPyConnection, table: Table, query: str, folder: Path, tag: str) -> list[Path]:
@@ -68,24 +71,53 @@ def write(con: duckdb.DuckDBPyConnection, table: Table, query: str, folder: Path
     A monthly table lies in `<table>/month=YYYY-MM/<tag>.parquet`, any other in `<table>/<tag>.parquet`. The meaning
     and unit of each column go into the file with its schema.
     """
-    import pyarrow.parquet as pq
-
     names = ", ".join(f'"{name}"' for name in table.names)
     order = ", ".join(f'"{name}"' for name in table.order)
     months = month(table) if table.monthly else "''"
-    rows = con.sql(f"select {names}, {months} as month from ({query}) order by month, {order}").to_arrow_table()
+    # The order begins with what the month is of, so the rows of a month lie together. They are not held all at once.
+    rows = con.sql(f"select {names}, {months} as month from ({query}) order by {order}").to_arrow_reader(ROW_GROUP_ROWS)
     paths = []
-    for name, part in _by_month(rows) if table.monthly else [("", rows)]:
-        path = folder / table.name / (f"month={name}" if table.monthly else "") / f"{tag}.parquet"
-        private.make_folder(path.parent)
-        pq.write_table(
-            part.drop_columns("month").cast(arrow_schema(table)),
-            path,
-            row_group_size=ROW_GROUP_ROWS,
-            **parquet_options(table, part.num_rows),
-        )
-        paths.append(path)
+    for name, groups in itertools.groupby(_row_groups(rows), itemgetter(0)):
+        paths.append(folder / table.name / (f"month={name}" if table.monthly else "") / f"{tag}.parquet")
+        _write_file(paths[-1], table, (group for _, group in groups))
+    if not paths and not table.monthly:
+        paths.append(folder / table.name / f"{tag}.parquet")
+        _write_file(paths[0], table, iter([arrow_schema(table).empty_table()]))
     return paths
+
+
+def _row_groups(rows: pa.RecordBatchReader) -> Iterator[tuple[str, pa.Table]]:
+    """The rows of each month in pieces of ROW_GROUP_ROWS, the last one smaller, of rows sorted by their month."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    name, held = "", pa.Table.from_batches([], rows.schema)
+    for batch in rows:
+        start = 0
+        for counted in pc.value_counts(batch["month"]).to_pylist():
+            if counted["values"] != name and held.num_rows:
+                yield name, held
+                held = held.slice(0, 0)
+            name = counted["values"]
+            held = pa.concat_tables([held, pa.Table.from_batches([batch.slice(start, counted["counts"])])])
+            start += counted["counts"]
+            if held.num_rows >= ROW_GROUP_ROWS:
+                yield name, held.slice(0, ROW_GROUP_ROWS)
+                held = held.slice(ROW_GROUP_ROWS)
+    if held.num_rows:
+        yield name, held
+
+
+def _write_file(path: Path, table: Table, groups: Iterator[pa.Table]) -> None:
+    """Writes one data file, each of `groups` a row group; all but the last have ROW_GROUP_ROWS."""
+    import pyarrow.parquet as pq
+
+    schema = arrow_schema(table)
+    first = next(groups)
+    private.make_folder(path.parent)
+    with pq.ParquetWriter(path, schema, **parquet_options(table, first.num_rows)) as writer:
+        for group in itertools.chain([first], groups):
+            writer.write_table(group.select(table.names).cast(schema), row_group_size=ROW_GROUP_ROWS)
 
 
 def parquet_options(table: Table, rows: int) -> dict[str, Any]:
@@ -103,16 +135,6 @@ def parquet_options(table: Table, rows: int) -> dict[str, Any]:
             name: {"ndv": ndv, "fpp": _FALSE_POSITIVES} for name in table.names if name in _SOUGHT
         },
     }
-
-
-def _by_month(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
-    """The rows of each month, of a table sorted by its column `month`."""
-    import pyarrow.compute as pc
-
-    start = 0
-    for month_rows in pc.value_counts(rows["month"]).to_pylist():
-        yield month_rows["values"], rows.slice(start, month_rows["counts"])
-        start += month_rows["counts"]
 
 
 def groups(paths: Iterable[str]) -> list[list[str]]:
