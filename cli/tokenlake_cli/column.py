@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from math import floor, log10
 from typing import Any
 
 from tokenlake_cli import values
@@ -47,12 +48,30 @@ def _column(name: str, cells: list[Any]) -> Column:
     )
     if not is_number:
         return Column(name, [values.visible(values.text(cell)) for cell in cells], False)
-    if all(isinstance(cell, int) for cell in filled):
-        return Column(name, ["" if cell is None else f"{cell:,}" for cell in cells], True)
-    # One number of decimals for the whole column: enough for shares and small ratios, fewer where they are
-    # large.
-    places = 2 if max(abs(cell) for cell in filled) >= 100 else 4
-    return Column(name, ["" if cell is None else f"{cell:,.{places}f}" for cell in cells], True)
+    if all(map(_is_whole, filled)):
+        return Column(name, ["" if cell is None else f"{int(cell):,}" for cell in cells], True)
+    form = _form(max(abs(cell) for cell in filled))
+    return Column(name, ["" if cell is None else format(cell, form) for cell in cells], True)
+
+
+def _is_whole(cell: int | float | Decimal) -> bool:
+    """Whether it is of a type without places; sums beyond 64 bits are decimals of none."""
+    return isinstance(cell, int) or (isinstance(cell, Decimal) and cell.as_tuple().exponent == 0)
+
+
+def _form(largest: float | Decimal) -> str:
+    """One number of decimals for a column: enough for shares and small ratios, fewer where they are large.
+
+    Where all are smaller, as many as keep the largest from being shown as 0.
+    """
+    if not 0 < largest < _LEAST_OF_FOUR_PLACES:
+        return ",.2f" if largest >= 100 else ",.4f"
+    places = 1 - floor(log10(largest))
+    return f".{places}f" if places <= _MOST_PLACES else ".1e"
+
+
+_LEAST_OF_FOUR_PLACES = 0.00005
+_MOST_PLACES = 12
 
 
 def length(text: str) -> int:

@@ -10,17 +10,20 @@ from tokenlake.errors import SourceError
 from tokenlake.query import saved
 from tokenlake_cli import lakes, options, render
 from tokenlake_cli.render import FORMATS
+from tokenlake_cli.wrong_words import Choice
 
 
 def demo(lake: Path | None, format_: str, output: Path | None) -> None:
     """Ingest the samples that come with the program, and show their cache overhead.
 
-    The lake is a new one in the temporary folder, or the one named with --lake; it stays, to be asked more.
+    The lake is a new one in the temporary folder, or the one named with --lake; it stays, to be asked more, until
+    you delete it.
     """
     where = options.output(format_, output, lake=lake)
     logs = samples() / "logs"
     if not logs.is_dir():
         raise SourceError(f"the samples are missing: there is no {logs}; install tokenlake again")
+    is_temporary = lake is None
     if lake is None:
         from tempfile import mkdtemp
 
@@ -31,8 +34,9 @@ def demo(lake: Path | None, format_: str, output: Path | None) -> None:
 
     result = run(snapshot, "cache/overhead", {"tz": "UTC"})
     made = f"{summary.files_read:,} transcripts were read into the lake {path}"
-    more = f"ask it more: tokenlake cache overhead --by session --no-refresh --lake {path}"
-    render.write_result(result, where, (made, more))
+    more = f"ask it more: tokenlake cost daily --lake {path}"
+    rid = [f"when you are done with it, delete {path.parent}: nothing else is there"] if is_temporary else []
+    render.write_result(result, where, (made, more, *rid))
 
 
 def samples() -> Path:
@@ -47,7 +51,7 @@ command = click.Command(
         options.lake_option(),
         click.Option(
             ["--format", "format_"],
-            type=click.Choice(FORMATS),
+            type=Choice(FORMATS),
             default="table",
             show_default=True,
             help="Form of the result.",

@@ -27,7 +27,7 @@ def doctor(
 
     The exit code is 5 where there is a problem, which is always one of the lake; warnings leave it at 0.
     """
-    where = options.output(format_, output, lake=lake)
+    where = options.output(format_, output, lake=lake, roots=roots)
     from tokenlake.doctor import examination, findings
     from tokenlake.lake import Lake
 

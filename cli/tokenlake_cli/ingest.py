@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tokenlake_cli import lakes, options, render
+from tokenlake.store import catalog
+from tokenlake_cli import lakes, messages, options, render
 from tokenlake_cli.render import Output
 
 if TYPE_CHECKING:
@@ -32,14 +33,18 @@ def ingest(
 
     with lakes.said_if_new(Lake(lake).path):
         path, summary = lakes.ingest(lake, roots, host=host, keep_text=text, keep_raw=keep_raw, jobs=jobs)
-    render.write_rows(lakes.facts(described(path, summary), format_), Output(format_))
+    is_there = catalog.exists(path)
+    if not is_there:
+        messages.say(f"tokenlake: no lake was made at {path}: there is nothing to put into it")
+    if is_there or format_ != "table":
+        render.write_rows(lakes.facts(described(path if is_there else None, summary), format_), Output(format_))
 
 
-def described(path: Path, summary: IngestSummary) -> list[tuple[str, int | float | str]]:
-    """Names and values of the summary, in the order of reading."""
+def described(path: Path | None, summary: IngestSummary) -> lakes.Facts:
+    """Names and values of the summary, in the order of reading; no path where no lake was made."""
     rate = summary.bytes_read / 1e6 / summary.seconds if summary.seconds else 0.0
     return [
-        ("lake", str(path)),
+        ("lake", None if path is None else str(path)),
         ("files_found", summary.files_found),
         ("files_read", summary.files_read),
         ("files_unchanged", summary.files_unchanged),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,20 +22,25 @@ if TYPE_CHECKING:
 def for_report(path: Path | None, roots: Sequence[Path], refresh: bool) -> Snapshot:
     """The lake's newest snapshot, refreshed first unless told not to.
 
-    A report over a lake that exists needs no transcripts of its own: without the default folders, while another
-    process writes, or where it cannot be written, it answers from the lake as it is. Raises LakeError where there
-    is no lake to read.
+    A report over a lake that exists needs no transcripts of its own: where their folders are gone or cannot be read,
+    while another process writes, or where the lake cannot be written, it answers from the lake as it is, and says so.
+    Raises LakeError where there is no lake to read.
     """
     from tokenlake.lake import Lake
 
     lake = Lake(path)
     if refresh:
+        gone = [] if roots else _gone(lake.path)
+        if gone:
+            messages.warn(f"{', '.join(gone)}: no longer there; the report has what the lake read of it before")
         try:
             with progress.bar(delay_seconds=0.5) as advance:
                 summary = lake.refresh(roots or None, progress=advance, waiting=messages.say, totals=False)
-        except SourceError:
+        except SourceError as error:
             if roots or not catalog.exists(lake.path):
                 raise
+            if not gone and _is_of_here(lake.path):
+                messages.warn(f"{error}; this report is of the lake as it is")
         except (LakeLockedError, LakeUnwritableError) as error:
             if not catalog.exists(lake.path):
                 raise
@@ -43,6 +50,23 @@ def for_report(path: Path | None, roots: Sequence[Path], refresh: bool) -> Snaps
     elif not catalog.exists(lake.path):
         raise LakeError(f"there is no lake at {lake.path}: make one with `tokenlake ingest`, or name one with --lake")
     return catalog.read(lake.path)  # an empty one where there was nothing to make a lake of
+
+
+def _gone(path: Path) -> list[str]:
+    """The folders that the lake remembers of this machine and that are not there, or cannot be reached."""
+    known = catalog.read(path, older=True).settings.roots.get(socket.gethostname(), ())
+    return [folder for folder in known if not os.path.exists(folder)]
+
+
+def _is_of_here(path: Path) -> bool:
+    """Whether the lake holds transcripts of this machine: one that was merged of others' misses none here."""
+    import duckdb
+
+    from tokenlake.store import ledger
+
+    with duckdb.connect() as connection:
+        known = ledger.load(connection, catalog.read(path)).values()
+    return any(entry.host == socket.gethostname() for entry in known)
 
 
 def ingest(path: Path | None, roots: Sequence[Path], **options: Any) -> tuple[Path, IngestSummary]:
@@ -71,7 +95,7 @@ def show_warnings(summary: IngestSummary) -> None:
         messages.warn(warning)
 
 
-Facts = list[tuple[str, int | float | str]]
+Facts = list[tuple[str, int | float | str | None]]
 
 
 def totals(summary: IngestSummary) -> Facts:
@@ -95,5 +119,5 @@ def facts(described: Facts, format_: str) -> Sheet:
     return Sheet(tuple(name for name, _ in described), [[value for _, value in described]])
 
 
-def _shown(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:,}"
+def _shown(value: float | str | None) -> str | None:
+    return value if value is None or isinstance(value, str) else f"{value:,}"

@@ -13,6 +13,7 @@ import click
 from tokenlake.errors import TokenlakeError
 from tokenlake_cli import messages
 from tokenlake_cli.exits import ExitCode
+from tokenlake_cli.wrong_words import Commands
 
 COMPLETE = "_TOKENLAKE_COMPLETE"
 """The variable by which the shell's completion script says what it wants."""
@@ -31,11 +32,12 @@ BUILT_IN = {
     "synth": "Write made-up transcripts of any size, with the exact answer.",
     "demo": "Ingest the samples that come with the program, and show their cache overhead.",
     "completion": "Print the shell's completion script.",
+    "help": "Show the help of a command.",
 }
 """The commands that are no saved queries, each in a module of its name."""
 
 
-class Tokenlake(click.Group):
+class Tokenlake(Commands):
     """Built-in commands, and a group for every folder of saved queries; each is loaded when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -81,7 +83,7 @@ def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> No
         ctx.exit()
 
 
-@click.group(cls=Tokenlake, no_args_is_help=True)
+@click.group(cls=Tokenlake, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.option(
     "--version",
@@ -157,6 +159,9 @@ def _trace(debug: bool) -> None:
 
 def _worded(error: click.ClickException) -> str:
     text = " ".join(error.format_message().split())
+    if text.startswith("Got unexpected extra argument") and isinstance(error, click.UsageError):
+        of_command = error.ctx.command.params if error.ctx is not None else []
+        text += "; a folder of transcripts is named with --root" * any("--root" in param.opts for param in of_command)
     if isinstance(error, click.UsageError) and error.ctx is not None:
         return f"{text.rstrip('.')} (see {error.ctx.command_path} --help)"
     return text

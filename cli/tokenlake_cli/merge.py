@@ -30,7 +30,7 @@ def merge(other: Path, lake: Path | None, jobs: int | None, format_: str) -> Non
     render.write_rows(lakes.facts(_described(into.path, other, summary), format_), render.Output(format_))
 
 
-def _described(path: Path, other: Path, summary: MergeSummary) -> list[tuple[str, int | float | str]]:
+def _described(path: Path, other: Path, summary: MergeSummary) -> lakes.Facts:
     """Names and values of the summary, those of the whole lake last."""
     return [
         ("lake", str(path)),

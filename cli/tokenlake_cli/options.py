@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from tokenlake.query.filters import FORMS, NAMES
 from tokenlake.query.views import COST_MODES, DEDUP, reached
 from tokenlake_cli import messages
 from tokenlake_cli.render import FORMATS, Output
+from tokenlake_cli.wrong_words import Choice
 
 if TYPE_CHECKING:
     from tokenlake.query.result import Meta
@@ -63,7 +64,7 @@ def summary_format_option() -> click.Option:
     """How the summary of a command that writes a lake is shown."""
     return click.Option(
         ["--format", "format_"],
-        type=click.Choice(("table", "json", "jsonl", "csv", "markdown")),
+        type=Choice(("table", "json", "jsonl", "csv", "markdown")),
         default="table",
         show_default=True,
         help="Form of the summary.",
@@ -75,10 +76,10 @@ def output_options() -> list[click.Parameter]:
     return [
         click.Option(
             ["--format", "format_"],
-            type=click.Choice(FORMATS),
+            type=Choice(FORMATS),
             help="Form of the result [default: by the ending of --output, else table].",
         ),
-        click.Option(["--output"], type=FOLDER, metavar="FILE", help="Write the result to this file."),
+        click.Option(["--output"], type=FOLDER, metavar="FILE", help="Write the result to this file; - is stdout."),
     ]
 
 
@@ -105,7 +106,7 @@ def report_options(reads_costs: bool = True) -> list[click.Parameter]:
         click.Option(["--host"], metavar="NAME", help="Only this machine."),
         click.Option(
             ["--dedup"],
-            type=click.Choice(tuple(DEDUP)),
+            type=Choice(tuple(DEDUP)),
             default="max",
             show_default=True,
             help="Which row of a request counts: largest, first, last, every one, or as ccusage has it.",
@@ -136,7 +137,7 @@ def reads_costs(text: str) -> bool:
 def _cost_mode_option() -> click.Option:
     return click.Option(
         ["--cost-mode"],
-        type=click.Choice(tuple(COST_MODES)),
+        type=Choice(tuple(COST_MODES)),
         default="calculate",
         show_default=True,
         help="Costs by the price table, as logged where they were (auto), or as logged only (display).",
@@ -160,30 +161,44 @@ def report(values: Mapping[str, Any]) -> Report:
     file = own.pop("output")
     format_, limit = own.pop("format_"), own.pop("limit")
     lake, roots, refresh = own.pop("lake"), own.pop("roots"), own.pop("refresh")
-    where = output(format_, file, limit, lake=lake)
+    where = output(format_, file, limit, lake=lake, roots=roots)
     return Report({name: value for name, value in own.items() if value is not None}, where, lake, roots, refresh)
 
 
-def output(format_: str | None, file: Path | None, limit: int | None = None, *, lake: Path | None) -> Output:
-    """Where a result goes, and how; the form is by the file's ending where it is not named.
+def output(
+    format_: str | None,
+    file: Path | None,
+    limit: int | None = None,
+    *,
+    lake: Path | None,
+    roots: Sequence[Path] = (),
+) -> Output:
+    """Where a result goes, and how; the form is by the file's ending where it is not named, and - is stdout.
 
-    Raises UsageError for bytes to a terminal, and for a file that would lie among the own files of `lake`.
+    Raises UsageError for bytes to a terminal, for an ending that stands for no form, and for a file that would lie
+    among those of `lake`, below `roots` or in the place of a transcript.
     """
+    file = None if str(file) == "-" else file
     where = Output(format_ or form_of(file), file, limit)
     where.check()
     if file is not None:
-        from tokenlake.lake import Lake
+        from tokenlake_cli import places
 
-        folder = Lake(lake).path.resolve()
-        if file.resolve().is_relative_to(folder):
-            raise UsageError(f"--output {file}: is in the folder of the lake, {folder}: name another place")
+        places.check(file, lake, roots)
     return where
 
 
 def form_of(file: Path | None) -> str:
-    """The form that a file's ending stands for; a table where it stands for none."""
-    ending = file.suffix.lower().removeprefix(".") if file is not None else ""
-    return {"md": "markdown"}.get(ending, ending if ending in FORMATS else "table")
+    """The form that a file's ending stands for; a table without one. Raises UsageError for one that is not known."""
+    ending = file.suffix.lower() if file is not None else ""
+    if ending not in _FORMS_OF_ENDINGS:
+        known = ", ".join(filter(None, _FORMS_OF_ENDINGS))
+        raise UsageError(f"--output {file}: {ending} stands for no form: name one with --format, or end with {known}")
+    return _FORMS_OF_ENDINGS[ending]
+
+
+_FORMS_OF_ENDINGS = {"": "table", ".txt": "table", ".md": "markdown", **{f".{name}": name for name in FORMATS[1:]}}
+"""What the ending of a file stands for."""
 
 
 def warn_of_idle_filters(report: Report, meta: Meta) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -11,10 +12,11 @@ from tokenlake.query import saved
 from tokenlake_cli import messages, render, values
 from tokenlake_cli.exits import ExitCode
 from tokenlake_cli.render import Output, Sheet
+from tokenlake_cli.wrong_words import Choice
 
 
 def show(name: str | None, new: str | None, check: bool, format_: str | None) -> None:
-    """List the saved queries, show the SQL of one, start one, or check them.
+    """List the saved queries, all or those of a group, show the SQL of one, start one, or check them.
 
     Your own are the .sql files of $TOKENLAKE_QUERIES, else of tokenlake/queries in your configuration
     folder; each becomes a command, and of two with one name yours counts.
@@ -25,10 +27,12 @@ def show(name: str | None, new: str | None, check: bool, format_: str | None) ->
         _create(new)
     elif check:
         _check(name)
+    elif name is not None and (below := _names(f"{name.rstrip('/')}/")) and name not in saved.files():
+        _list("table", below)
     elif name is not None:
         render.write_text(saved.load(name).text)
     else:
-        _list(format_ or "table")
+        _list(format_ or "table", list(saved.files()))
 
 
 def _create(name: str) -> None:
@@ -76,9 +80,11 @@ def _named(wanted: str) -> tuple[str, Path]:
     return wanted, saved.path_of(wanted)
 
 
-def _list(format_: str) -> None:
+def _list(format_: str, names: Sequence[str]) -> None:
     rows = []
-    for name, path in saved.files().items():
+    known = saved.files()
+    for name in names:
+        path = known[name]
         try:
             query = saved.header(name, path)
         except QueryError as error:
@@ -108,7 +114,7 @@ command = click.Command(
         ),
         click.Option(
             ["--format", "format_"],
-            type=click.Choice(("table", "json", "jsonl", "csv", "markdown")),
+            type=Choice(("table", "json", "jsonl", "csv", "markdown")),
             help="Form of the list.  [default: table]",
         ),
     ],

@@ -28,7 +28,7 @@ def rebuild(lake: Path | None, keep_others: bool, jobs: int | None, format_: str
     render.write_rows(lakes.facts(_described(whole.path, summary), format_), render.Output(format_))
 
 
-def _described(path: Path, summary: RebuildSummary) -> list[tuple[str, int | float | str]]:
+def _described(path: Path, summary: RebuildSummary) -> lakes.Facts:
     """Names and values of the summary, those of the whole lake last."""
     return [
         ("lake", str(path)),

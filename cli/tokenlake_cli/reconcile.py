@@ -14,6 +14,7 @@ from tokenlake.query.views import COST_MODES
 from tokenlake.reconcile.report import BY
 from tokenlake_cli import lakes, messages, options, render
 from tokenlake_cli.exits import ExitCode
+from tokenlake_cli.wrong_words import Choice
 
 if TYPE_CHECKING:
     from tokenlake.reconcile import Reconciliation
@@ -47,7 +48,7 @@ def answer(
     of it is explained. ccusage_requests is what its rules lead to: its report has no requests. --by kind tells the
     kinds of tokens apart; --by rule has what each rule amounts to; --rows TEXT the rows behind the rules so named.
     """
-    where = options.output(format_, output, limit, lake=lake)
+    where = options.output(format_, output, limit, lake=lake, roots=roots)
     if by is not None and rule is not None:
         raise UsageError("give one of --by and --rows: each is an answer of its own")
     if report is not None and ccusage is not None:
@@ -112,6 +113,8 @@ def _days(since: str | None, until: str | None, tz: str) -> tuple[dt.date | None
     for name, value, edge in (("since", first, first), ("until", until and last, end and end.astimezone(local))):
         if value is not None and edge is not None and read_since(edge.date(), tz, now) != edge:
             raise UsageError(f"{name}: ccusage's totals are those of whole days; give a day, such as 2026-03-01")
+    if first is not None and last is not None and last < first:
+        raise UsageError(f"until: {until} ends before since, {since}, begins: no time lies between")
     return first.date() if first else None, last.date() if last else None
 
 
@@ -119,7 +122,7 @@ command = click.Command(
     "reconcile",
     callback=answer,
     params=[
-        click.Option(["--by"], type=click.Choice(BY), help="What a row is [default: day-model, and the rules below]."),
+        click.Option(["--by"], type=Choice(BY), help="What a row is [default: day-model, and the rules below]."),
         click.Option(
             ["--rows", "rule"],
             is_flag=False,
@@ -142,7 +145,7 @@ command = click.Command(
         click.Option(["--host"], metavar="NAME", help="The machine whose transcripts ccusage reads [default: this]."),
         click.Option(
             ["--cost-mode"],
-            type=click.Choice(tuple(COST_MODES)),
+            type=Choice(tuple(COST_MODES)),
             default="calculate",
             show_default=True,
             help="As ccusage's -m; its own default is auto.",

@@ -228,6 +228,7 @@ def _text_stream(path: Path | None) -> Iterator[IO[str]]:
         return
     with _opened(path, "w", encoding="utf-8", errors=_ODD_PATHS, newline="") as file:
         yield file
+    messages.say(f"written: {path}")
 
 
 @contextmanager
@@ -238,6 +239,7 @@ def _binary_stream(path: Path | None) -> Iterator[IO[bytes]]:
         return
     with _opened(path, "wb") as file:
         yield file
+    messages.say(f"written: {path}")
 
 
 def _opened(path: Path, mode: str, **options: Any) -> IO[Any]:

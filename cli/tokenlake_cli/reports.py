@@ -5,8 +5,7 @@ Listing commands opens no module but this: what a report needs is imported when 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -15,12 +14,10 @@ from tokenlake.query import saved
 from tokenlake.query.parameters import Parameter
 from tokenlake.query.saved import SavedQuery
 from tokenlake_cli import messages
-
-if TYPE_CHECKING:
-    from tokenlake.store.catalog import Snapshot
+from tokenlake_cli.wrong_words import Choice, Commands
 
 
-class QueryGroup(click.Group):
+class QueryGroup(Commands):
     """The saved queries of one folder; each file is read when asked for, so a broken one hurts no other."""
 
     def __init__(self, folder: str) -> None:
@@ -105,7 +102,7 @@ def command(name: str, completing: bool = False) -> click.Command | None:
         params=[
             *map(_option, query.parameters),
             *external,
-            *options.report_options(reads_costs=options.reads_costs(query.body)),
+            *options.report_options(reads_costs=options.reads_costs(query.reads)),
         ],
         help=_help(query),
         short_help=query.title,
@@ -125,23 +122,9 @@ def report(query: SavedQuery, values: dict[str, Any], allow_external: bool) -> N
     options.warn_of_idle_filters(asked, result.meta)
     render.write_result(result, asked.output)
     if not len(result):
-        messages.say(_nothing(snapshot, asked.params, result.meta.filters))
+        from tokenlake_cli import no_rows
 
-
-def _nothing(snapshot: Snapshot, params: Mapping[str, Any], filters: Mapping[str, str]) -> str:
-    """What to say beside no rows: under which filters, and which days the lake holds."""
-    from tokenlake.query.run import sql
-
-    days = (
-        "select strftime(min(ts) at time zone $tz, '%Y-%m-%d') as first_day, "
-        "strftime(max(ts) at time zone $tz, '%Y-%m-%d') as last_day from requests"
-    )
-    answer = sql(snapshot, days, {name: value for name, value in params.items() if name == "tz"})
-    ((first, last),) = answer.rows()
-    under = f" under {', '.join(f'--{name} {value}' for name, value in filters.items())}" if filters else ""
-    if first is None:
-        return f"no rows{under}: the lake holds no requests; `tokenlake ingest` reads transcripts into it"
-    return f"no rows{under}: the lake holds requests from {first} to {last}, time zone {answer.meta.tz}"
+        messages.say(no_rows.explained(snapshot, query, asked.params, result.meta.filters))
 
 
 def _option(parameter: Parameter) -> click.Option:
@@ -150,7 +133,7 @@ def _option(parameter: Parameter) -> click.Option:
     if parameter.type == "boolean":
         flags = f"--{name}/--no-{name}"
         return click.Option([flags], default=parameter.default, required=parameter.required, help=text)
-    kind = click.Choice(parameter.choices) if parameter.choices else _number(parameter) or str
+    kind = Choice(parameter.choices) if parameter.choices else _number(parameter) or str
     if parameter.required:
         return click.Option([f"--{name}"], type=kind, required=True, help=text)
     return click.Option(

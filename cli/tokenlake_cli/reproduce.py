@@ -37,7 +37,7 @@ def answer(
 
     ID is that of a figure (R1 ... R22) or of a source; without any, all are reproduced.
     """
-    where = options.output(format_, output, limit, lake=lake)
+    where = options.output(format_, output, limit, lake=lake, roots=roots)
     if own and sources:
         raise UsageError("give one of --own and --sources: each is an answer of its own")
     if not own and (lake is not None or roots or tz is not None or not refresh):

@@ -8,6 +8,7 @@ import click
 
 from tokenlake.errors import UsageError
 from tokenlake_cli import options, render
+from tokenlake_cli.wrong_words import Choice
 
 
 def show(name: str | None, sql: bool, format_: str | None, output: Path | None, limit: int | None) -> None:
@@ -44,7 +45,7 @@ command = click.Command(
         click.Option(["--sql"], is_flag=True, help="Show the SQL of the view."),
         click.Option(
             ["--format", "format_"],
-            type=click.Choice(render.FORMATS),
+            type=Choice(render.FORMATS),
             help="Form of the result [default: by the ending of --output, else table].",
         ),
         click.Option(["--output"], type=options.FOLDER, metavar="FILE", help="Write the result to this file."),

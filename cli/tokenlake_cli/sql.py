@@ -10,6 +10,8 @@ import click
 
 from tokenlake.errors import UsageError
 from tokenlake_cli import lakes, options, render
+from tokenlake_cli.render import Output
+from tokenlake_cli.values import visible
 
 
 def answer(query: str | None, file: Path | None, allow_external: bool, **values: Any) -> None:
@@ -30,6 +32,10 @@ def answer(query: str | None, file: Path | None, allow_external: bool, **values:
 
     result = sql(snapshot, text, asked.params, allow_external=allow_external)
     options.warn_of_idle_filters(asked, result.meta)
+    if result.columns == ("explain_key", "explain_value") and asked.output == Output():
+        for _, plan in result.rows():  # a drawing, which is no cell of a table
+            render.write_text("\n".join(map(visible, plan.split("\n"))))
+        return
     render.write_result(result, asked.output)
 
 
@@ -43,8 +49,10 @@ def _text(query: str | None, file: Path | None) -> str:
     assert file is not None
     try:
         return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file}: cannot be read: {error}") from None
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file}: cannot be read: it is not UTF-8 ({error.reason} at byte {error.start})") from None
 
 
 command = click.Command(

@@ -15,6 +15,7 @@ from tokenlake.synth.options import SynthOptions, bytes_from_text
 from tokenlake_cli import messages, options, progress, render
 from tokenlake_cli.new_folder import check_space, filled
 from tokenlake_cli.render import BINARY_FORMATS, FORMATS, Output, Sheet
+from tokenlake_cli.wrong_words import Choice
 
 if TYPE_CHECKING:
     from tokenlake.synth.lakes_truth import LakeTruth
@@ -57,7 +58,7 @@ def synth(out: Path, lake: bool, by: str, format_: str | None, output: Path | No
 
     With --lake, OUT becomes a lake of Parquet files of --requests requests, without transcripts.
     """
-    where = Output(format_ or options.form_of(output), output)
+    where = options.output(format_, output, lake=None)
     if where.format not in _FORMATS:
         raise UsageError(f"--output {output}: the figures are text, in one of the forms {', '.join(_FORMATS)}")
     wrong, other = (_TREE_ONLY, "a tree, without --lake") if lake else (_LAKE_ONLY, "a lake: add --lake")
@@ -237,14 +238,14 @@ command = click.Command(
         click.Option(["--jobs"], type=click.IntRange(min=1), metavar="N", help="Threads for the lake [default: 2]."),
         click.Option(
             ["--by"],
-            type=click.Choice(("total", "model", "day")),
+            type=Choice(("total", "model", "day")),
             default="total",
             show_default=True,
             help="Which figures to print; a table of totals is followed by the two others.",
         ),
         click.Option(
             ["--format", "format_"],
-            type=click.Choice(_FORMATS),
+            type=Choice(_FORMATS),
             help="Form of the figures [default: by the ending of --output, else table].",
         ),
         click.Option(["--output"], type=options.FOLDER, metavar="FILE", help="Write the figures to this file."),

@@ -44,11 +44,11 @@ def draw(table: list[Column], notes: Sequence[str], terminal_width: int | None) 
     if not n_rows:
         console.print(Text("(no rows)", style="dim"))
     for note in fitted.notes if fitted is not None else ():
-        console.print(Text(values.visible(note), style="dim"), soft_wrap=True)
+        console.print(Text(values.visible(note), style="dim"))
     if notes:
         console.print()
     for number, note in enumerate(notes):
-        console.print(Text(values.visible(note), style="bold" if number == 0 else "dim"), soft_wrap=True)
+        console.print(Text(values.visible(note), style="bold" if number == 0 else "dim"))
     assert isinstance(console.file, io.StringIO)
     return "".join(line.rstrip(" ") + "\n" for line in console.file.getvalue().split("\n")[:-1])
 

@@ -11,6 +11,8 @@ TokenlakeError
 │   └── LakeDamagedError  catalog or data files missing or unreadable
 """
 
+from collections.abc import Iterable
+
 
 class TokenlakeError(Exception):
     """Base of all expected errors: its text is one line, fit to be shown to a user as it is."""
@@ -54,3 +56,13 @@ class LakeUnwritableError(LakeError):
 
 class LakeDamagedError(LakeError):
     """The catalog cannot be read, or names data files that are missing."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The end of a message that refuses a word: the known one that it resembles or begins; empty where none does."""
+    from difflib import get_close_matches
+
+    names = list(known)
+    begun = [name for name in names if word and name.startswith(word)]
+    near = get_close_matches(word, names, n=1) or (begun if len(begun) == 1 else [])
+    return f"; did you mean {near[0]}?" if near else ""

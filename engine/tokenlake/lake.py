@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tokenlake.errors import LakeError, UsageError
+from tokenlake.errors import LakeError, UsageError, did_you_mean
 from tokenlake.store import catalog
 
 if TYPE_CHECKING:
@@ -162,7 +162,8 @@ class Lake:
         from tokenlake.schema import BY_NAME, arrow_schema
 
         if table not in BY_NAME:
-            raise UsageError(f"no table {table!r}; the tables are {', '.join(BY_NAME)}")
+            hint = did_you_mean(table, BY_NAME)
+            raise UsageError(f"no table {table!r}; the tables are {', '.join(BY_NAME)}{hint}")
         paths = self.snapshot().paths(table)
         if not paths:
             empty = arrow_schema(BY_NAME[table]).empty_table()

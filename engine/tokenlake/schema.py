@@ -144,6 +144,8 @@ REQUESTS = Table(
     ),
 )
 
+_NOT_SUMMED = "a count is unknown, all tokens reach a billion, searches a million, or logged costs a million dollars"
+
 REQUEST_SUMS = Table(
     "request_sums",
     "requests of a quarter hour that share session and price, summed by data file: what reports of totals read",
@@ -168,8 +170,8 @@ REQUEST_SUMS = Table(
         "partial_requests BIGINT those of them whose output was never finalised (accounting rule 16)",
         "min_context_tokens BIGINT least context of them (accounting rule 15)",
         "max_context_tokens BIGINT largest context of them",
-        # Null in a row of which they, or the searches, are too many for exact prices: its requests are read then.
-        *(f"{line}; null where all of them add up to a billion" for line in _COUNTS),
+        # Null in a row of which not all is known, or too much for exact prices: its requests are read then.
+        *(f"{line}; null where {_NOT_SUMMED}" for line in _COUNTS),
         "web_searches BIGINT web searches (accounting rule 17), of every request or of none; null as the tokens are",
         "cost_logged DECIMAL(18,9) costUSD as logged, dollars, of every request or of none; null as the tokens are",
     ),

@@ -11,10 +11,13 @@
 -- example: tokenlake behaviour long-context --by day --by-version --since 30d
 -- example: tokenlake behaviour long-context --above 100000
 
--- Every zone is a whole number of quarter hours off UTC: their sums are moved to local days, not each request.
+-- Zones are whole quarter hours off UTC since 2012, before any log: these are moved to local days, not each request.
+-- They are rounded down, also before 1970.
 with quarter_hours as (
     select
-        case when $by = 'day' then epoch_us(ts) // 900000000 end as quarter_hour,
+        case
+            when $by = 'day' then epoch_us(ts) // 900000000 - case when epoch_us(ts) % 900000000 < 0 then 1 else 0 end
+        end as quarter_hour,
         case $by
             when 'none' then 'all'
             when 'version' then coalesce(version, '(none)')

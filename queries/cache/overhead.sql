@@ -52,12 +52,10 @@ numbered_requests as (
 ),
 
 -- Requests by themselves, for groupings that look at each; with the columns of view cost_sums that are summed up.
+-- Of the two numbers one is asked for, and of the other there are none.
 single_requests as (
     select
-        key,
-        file_id,
-        "offset",
-        context_tokens,
+        coalesce(context_deciles.place, numbered_requests.place) as place,
         1 as requests,
         case when output_is_partial then 1 else 0 end as partial_requests,
         input_tokens,
@@ -76,32 +74,23 @@ single_requests as (
                     + cache_write_1h_tokens * input_price_pico + cache_read_tokens * input_price_pico + web_search_pico
         end as no_cache_pico,
         case when is_priced then 0 else 1 end as unpriced_requests,
-        case when is_priced then 0 else context_tokens::decimal(20, 0) + output_tokens end as unpriced_tokens
+        case when is_priced then 0 else selected_costs.context_tokens::decimal(20, 0) + output_tokens end
+            as unpriced_tokens
     from selected_costs
+    left join context_deciles on selected_costs.context_tokens = context_deciles.context_tokens
+    left join numbered_requests
+        on selected_costs.key = numbered_requests.key
+        and selected_costs.file_id = numbered_requests.file_id
+        and selected_costs."offset" = numbered_requests."offset"
     where $by in ('context-decile', 'turn')
 ),
 
 -- Each branch of this union is empty unless its grouping is asked for, so that only one is computed.
-placed_requests as (
-    select single_requests.*, context_deciles.place
-    from single_requests
-    inner join context_deciles on single_requests.context_tokens = context_deciles.context_tokens
-    where $by = 'context-decile'
-    union all
-    select single_requests.*, numbered_requests.place
-    from single_requests
-    inner join numbered_requests
-        on single_requests.key = numbered_requests.key
-        and single_requests.file_id = numbered_requests.file_id
-        and single_requests."offset" = numbered_requests."offset"
-    where $by = 'turn'
-),
-
 grouped as (
     select
-        null::bigint as place,
-        -- Zones are whole quarter hours off UTC: these are moved to local time, not each request. They are rounded
-        -- down, also before 1970.
+        *,
+        -- Zones are whole quarter hours off UTC since 2012, before any log: these are moved to local time, not each
+        -- request. They are rounded down, also before 1970.
         case
             when $by in ('hour', 'day', 'week', 'month')
                 then epoch_us(first_ts) // 900000000 - case when epoch_us(first_ts) % 900000000 < 0 then 1 else 0 end
@@ -113,47 +102,12 @@ grouped as (
             when 'version' then version
             when 'host' then host
             when 'thread' then case when is_sidechain then 'subagent' else 'main' end
-        end as name,
-        first_ts,
-        requests,
-        partial_requests,
-        input_tokens,
-        output_tokens,
-        cache_write_5m_tokens,
-        cache_write_1h_tokens,
-        cache_read_tokens,
-        cost_api_pico,
-        cost_cache_write_pico,
-        cost_cache_read_pico,
-        cost_calculated_pico,
-        cost_pico,
-        no_cache_pico,
-        unpriced_requests,
-        unpriced_tokens
+        end as name
     from selected_cost_sums
     where $by not in ('context-decile', 'turn')
-    union all
-    select
-        place,
-        null as quarter_hour,
-        null as name,
-        null as first_ts,
-        requests,
-        partial_requests,
-        input_tokens,
-        output_tokens,
-        cache_write_5m_tokens,
-        cache_write_1h_tokens,
-        cache_read_tokens,
-        cost_api_pico,
-        cost_cache_write_pico,
-        cost_cache_read_pico,
-        cost_calculated_pico,
-        cost_pico,
-        no_cache_pico,
-        unpriced_requests,
-        unpriced_tokens
-    from placed_requests
+    union all by name
+    select *
+    from single_requests
 ),
 
 quarter_hours as (

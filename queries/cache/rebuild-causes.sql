@@ -14,10 +14,11 @@
 -- $min_share number = 0.05 {0..1}: and more than this share of the context before it
 -- example: tokenlake cache rebuild-causes --by month
 
--- Zones are whole quarter hours off UTC: these are moved to local days, not each request.
+-- Zones are whole quarter hours off UTC since 2012, before any log: these are moved to local days, not each request.
+-- They are rounded down, also before 1970.
 with quarter_hours as (
     select
-        epoch_us(ts) // 900000000 as quarter_hour,
+        epoch_us(ts) // 900000000 - case when epoch_us(ts) % 900000000 < 0 then 1 else 0 end as quarter_hour,
         rebuild_cause,
         min(ts) as ts,
         count(*) as rebuilds,

@@ -2,6 +2,8 @@
 -- A rebuild is a request whose reads fall short of the context of the request before it in its chain (the main thread
 -- of a session, or one subagent): rebuilt_tokens = previous context - reads, at least 0 and at most the writes,
 -- counted above the two thresholds. The first request of a chain counts with all that it wrote.
+-- Subagents without an agent_id, as versions before 2.0 log them, are one chain in each session: where several ran side
+-- by side, the start of one may count as prefix-change.
 -- cause            the first that holds: cold-start (first request of the chain), compaction (between the two),
 --                  model-switch, expired (gap > ttl), else prefix-change
 -- gap_ms           time since the request before it in the chain

@@ -14,10 +14,14 @@
 -- $week_start text = 'monday' {monday|sunday}: first day of a week
 -- example: tokenlake cache savings --by project --since 30d
 
--- Zones are whole quarter hours off UTC: these are moved to local days, not each request.
+-- Zones are whole quarter hours off UTC since 2012, before any log: these are moved to local days, not each request.
+-- They are rounded down, also before 1970.
 with quarter_hours as (
     select
-        case when $by in ('day', 'week', 'month') then epoch_us(ts) // 900000000 end as quarter_hour,
+        case
+            when $by in ('day', 'week', 'month')
+                then epoch_us(ts) // 900000000 - case when epoch_us(ts) % 900000000 < 0 then 1 else 0 end
+        end as quarter_hour,
         case $by
             when 'project' then project
             when 'session' then session_id

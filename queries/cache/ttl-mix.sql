@@ -8,10 +8,11 @@
 -- $week_start text = 'monday' {monday|sunday}: first day of a week
 -- example: tokenlake cache ttl-mix --since 60d
 
--- Zones are whole quarter hours off UTC: these are moved to local days, not each request.
+-- Zones are whole quarter hours off UTC since 2012, before any log: these are moved to local days, not each request.
+-- They are rounded down, also before 1970.
 with quarter_hours as (
     select
-        epoch_us(ts) // 900000000 as quarter_hour,
+        epoch_us(ts) // 900000000 - case when epoch_us(ts) % 900000000 < 0 then 1 else 0 end as quarter_hour,
         is_sidechain,
         min(ts) as ts,
         count(*) as requests,

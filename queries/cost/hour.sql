@@ -11,26 +11,12 @@
 -- $of_day boolean = false: the 24 hours of the day, each over all days
 -- example: tokenlake cost hour --of-day --since 30d
 
--- The hours are cut from quarter hours, of which every offset from UTC is a whole number.
+-- The hours are cut from quarter hours: see view selected_quarter_hours.
+-- All figures of a quarter hour are added up: requests, tokens by kind, dollars, and what is unpriced.
 select
     strftime(any_ts at time zone $tz, case when $of_day then '%H:00' else '%Y-%m-%d %H:00' end) as hour,
     case when $by_model then coalesce(model, '(none)') else 'all' end as model,
-    sum(requests) as requests,
-    sum(input_tokens) as input_tokens,
-    sum(output_tokens) as output_tokens,
-    sum(cache_write_5m_tokens) as cache_write_5m_tokens,
-    sum(cache_write_1h_tokens) as cache_write_1h_tokens,
-    sum(cache_read_tokens) as cache_read_tokens,
-    sum(total_tokens) as total_tokens,
-    sum(cost_input)::decimal(38, 12) as cost_input,
-    sum(cost_output)::decimal(38, 12) as cost_output,
-    sum(cost_cache_write)::decimal(38, 12) as cost_cache_write,
-    sum(cost_cache_read)::decimal(38, 12) as cost_cache_read,
-    sum(cost_web_search)::decimal(38, 12) as cost_web_search,
-    sum(cost_api)::decimal(38, 12) as cost_api,
-    sum(cost)::decimal(38, 12) as cost,
-    sum(unpriced_requests) as unpriced_requests,
-    sum(unpriced_tokens) as unpriced_tokens,
+    sum(columns(* exclude (quarter_hour, any_ts, model, partial_requests))),
     sum(partial_requests)::double / nullif(sum(requests), 0) as partial_output_share
 from selected_quarter_hours
 group by 1, 2

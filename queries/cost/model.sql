@@ -9,27 +9,12 @@
 --
 -- example: tokenlake cost model --since 30d
 
+-- All figures of a group are added up: requests, tokens by kind, dollars, and what is unpriced.
 select
     coalesce(model, '(none)') as model,
     price_model as price_model,
-    sum(requests) as requests,
-    sum(input_tokens) as input_tokens,
-    sum(output_tokens) as output_tokens,
-    sum(cache_write_5m_tokens) as cache_write_5m_tokens,
-    sum(cache_write_1h_tokens) as cache_write_1h_tokens,
-    sum(cache_read_tokens) as cache_read_tokens,
-    sum(input_tokens) + sum(output_tokens) + sum(cache_write_5m_tokens) + sum(cache_write_1h_tokens)
-        + sum(cache_read_tokens) as total_tokens,
-    (sum(cost_input_pico) * 0.000000000001)::decimal(38, 12) as cost_input,
-    (sum(cost_output_pico) * 0.000000000001)::decimal(38, 12) as cost_output,
-    (sum(cost_cache_write_pico) * 0.000000000001)::decimal(38, 12) as cost_cache_write,
-    (sum(cost_cache_read_pico) * 0.000000000001)::decimal(38, 12) as cost_cache_read,
-    (sum(cost_web_search_pico) * 0.000000000001)::decimal(38, 12) as cost_web_search,
-    (sum(cost_api_pico) * 0.000000000001)::decimal(38, 12) as cost_api,
-    (sum(cost_pico) * 0.000000000001)::decimal(38, 12) as cost,
-    sum(unpriced_requests) as unpriced_requests,
-    sum(unpriced_tokens) as unpriced_tokens,
+    sum(columns(* exclude (host, project, version, model, price_model, partial_requests))),
     sum(partial_requests)::double / nullif(sum(requests), 0) as partial_output_share
-from selected_cost_sums
+from selected_cost_groups
 group by 1, 2
 order by cost desc nulls last, total_tokens desc, model, price_model

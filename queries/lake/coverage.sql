@@ -24,8 +24,7 @@ with transcripts as (
         coalesce(sum(usage_rows), 0)::bigint as usage_rows,
         coalesce(sum(rejects), 0)::bigint as rejects,
         coalesce(sum(odd_fields), 0)::bigint as odd_fields
-    from selected_files
-    where kind not in ('history', 'quota-samples')
+    from selected_transcripts
     group by host
 ),
 

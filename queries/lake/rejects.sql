@@ -1,5 +1,7 @@
 -- Rejects: bytes of the logs that could not be read, where and why
--- offset is the byte of the file, a transcript or one beside them (history, quota samples), at which the lost part starts; head holds its first 200 bytes.
+-- file   a transcript, or a file beside them: history, quota samples
+-- offset byte at which the lost part starts; bytes is its length
+-- head   its first 200 bytes
 --
 -- example: tokenlake lake rejects --format jsonl
 

@@ -1,6 +1,6 @@
 -- Requests, tokens and cost by quarter hour and model, under the filters: hours, days, weeks and months are cut from it
--- Every offset from UTC is a whole number of quarter hours, so local periods are sums of these. To change the zone of
--- each request would cost more than all the sums.
+-- Local periods are sums of these, as offsets from UTC are whole numbers of quarter hours: those of all zones since 2012,
+-- before any log; of a few zones they were not. To change the zone of each request would cost more than all the sums.
 --
 -- quarter_hour: quarter hours since 1970
 -- any_ts: instant within the quarter hour, by which it is placed in local time
@@ -41,10 +41,8 @@ select
     quarter_hour,
     model,
     any_ts,
-    requests,
     partial_requests,
-    unpriced_requests,
-    unpriced_tokens,
+    requests,
     input_tokens,
     output_tokens,
     cache_write_5m_tokens,
@@ -57,5 +55,7 @@ select
     (cost_cache_read_pico * 0.000000000001)::decimal(38, 12) as cost_cache_read,
     (cost_web_search_pico * 0.000000000001)::decimal(38, 12) as cost_web_search,
     ((cost_input_pico + cost_output_pico) * 0.000000000001)::decimal(38, 12) as cost_api,
-    (cost_pico * 0.000000000001)::decimal(38, 12) as cost
+    (cost_pico * 0.000000000001)::decimal(38, 12) as cost,
+    unpriced_requests,
+    unpriced_tokens
 from sums

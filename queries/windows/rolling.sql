@@ -62,7 +62,8 @@ measured_requests as (
     select
         case when $by = 'request' then key end as key,
         epoch_us(ts) as instant_us,
-        epoch_us(ts) // 30000000 as slice,
+        -- Rounded down, also before 1970, as all slices, quarter hours and windows are.
+        epoch_us(ts) // 30000000 - case when epoch_us(ts) % 30000000 < 0 then 1 else 0 end as slice,
         amount,
         is_counted,
         ($since is null or ts >= $since) and ($until is null or ts < $until) as is_shown
@@ -147,17 +148,27 @@ slice_sums as (
     ) as changes
 ),
 
--- Every zone is a whole number of quarter hours off UTC: days and fixed windows are made of these.
+-- Days and fixed windows are made of quarter hours: since 2012, before any log, zones are whole numbers of these off UTC.
+slice_quarter_hours as (
+    select
+        slice,
+        slice // 30 - case when slice % 30 < 0 then 1 else 0 end as quarter_hour,
+        amount
+    from slices
+),
+
 quarter_hours as (
     select
-        slice // 30 as quarter_hour,
-        make_timestamptz(slice // 30 * 900000000) at time zone $tz as local_time,
+        quarter_hour,
+        make_timestamptz(quarter_hour * 900000000) at time zone $tz as local_time,
         -- 384 quarter hours after the instant 0 it was Monday.
-        (slice // 30 - 384) // ($hours * 4) as short_window,
-        (slice // 30 - 384) // ($long_hours * 4) as long_window,
+        (quarter_hour - 384) // ($hours * 4) - case when (quarter_hour - 384) % ($hours * 4) < 0 then 1 else 0 end
+            as short_window,
+        (quarter_hour - 384) // ($long_hours * 4)
+            - case when (quarter_hour - 384) % ($long_hours * 4) < 0 then 1 else 0 end as long_window,
         sum(amount) as amount
-    from slices
-    group by slice // 30
+    from slice_quarter_hours
+    group by quarter_hour
 ),
 
 periods as (
@@ -182,7 +193,8 @@ shown_slices as (
         slice_sums.sum_before + slice_sums.entering as most_sum,
         case when slice_sums.place = 1 then periods.short_tumbling else periods.long_tumbling end as tumbling
     from slice_sums
-    inner join periods on slice_sums.slice // 30 = periods.quarter_hour
+    inner join slice_quarter_hours on slice_sums.slice = slice_quarter_hours.slice
+    inner join periods on slice_quarter_hours.quarter_hour = periods.quarter_hour
     where slice_sums.requests > 0
 ),
 

@@ -134,8 +134,13 @@ def test_a_folder_without_transcripts_is_named(run: Run, lake: list[str], tmp_pa
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "notes.txt").write_text("mine")
     ran = run("ingest", "--root", str(tmp_path / "empty"), "--format", "json", *lake)
-    assert is_one_line(ran, 0, str(tmp_path / "empty"), "no transcripts")
-    assert json.loads(ran.out)[0]["requests"] == 0
+    said = [f"tokenlake: warning: {tmp_path}/empty: no transcripts there"]
+    said.append(f"tokenlake: no lake was made at {tmp_path}/lake: there is nothing to put into it")
+    assert (ran.code, ran.err.splitlines()) == (0, said)
+    (summary,) = json.loads(ran.out)
+    assert (summary["lake"], summary["requests"]) == (None, 0)
+    ran = run("ingest", "--root", str(tmp_path / "empty"), *lake)
+    assert (ran.code, ran.err.splitlines(), ran.out) == (0, said, "")
     ran = run("cost", "daily", "--root", str(tmp_path / "empty"), "--format", "json", *lake)
     assert (ran.code, json.loads(ran.out)) == (0, [])
     assert "no transcripts" in ran.err

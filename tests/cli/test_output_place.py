@@ -1,11 +1,12 @@
-"""--output never overwrites what the lake is made of, whichever command writes it."""
+"""--output never overwrites what the lake is made of or made from, whichever command writes it."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import Run
+from tests.cli.conftest import Ran, Run
 
 LOGS = Path(__file__).parents[2] / "data-samples" / "logs" / "projects" / "-home-ada-bom"
 
@@ -33,3 +34,81 @@ def test_an_output_among_the_files_of_the_lake_is_refused(run: Run, command: lis
         assert "is in the folder of the lake" in ran.err
     assert catalog.read_bytes() == before
     assert not (lake / "new.csv").exists()
+
+
+COST = ("cost", "monthly", "--format", "csv")
+
+
+@pytest.fixture
+def logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A root of transcripts that is not where agents keep theirs, which is `tmp_path/config/projects`."""
+    monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path / "config"))
+    shutil.copytree(LOGS, tmp_path / "logs" / "-p")
+    return tmp_path / "logs"
+
+
+def refused(ran: Ran, *words: str) -> bool:
+    assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
+    return all(word in ran.err for word in words)
+
+
+def test_an_output_below_a_folder_of_transcripts_is_refused(run: Run, logs: Path, tmp_path: Path) -> None:
+    """Those that the lake remembers, the one given, and where agents keep them; also through links."""
+    lake = ("--lake", str(tmp_path / "lake"))
+    assert run("ingest", "--root", str(logs), *lake).code == 0
+    (transcript,) = logs.rglob("*.jsonl")
+    before = transcript.read_bytes()
+    (tmp_path / "link.csv").symlink_to(transcript)
+    (tmp_path / "near").symlink_to(logs, target_is_directory=True)
+    below = "is in a folder of transcripts"
+    for place in (transcript, logs / "new.csv", tmp_path / "link.csv", tmp_path / "near" / "-p" / "new.csv"):
+        assert refused(run(*COST, *lake, "--output", str(place)), below, str(logs))
+        assert refused(run(*COST, "--root", str(logs), "--lake", str(tmp_path / "none"), "--output", str(place)), below)
+    usual = tmp_path / "config" / "projects"
+    assert refused(run(*COST, *lake, "--output", str(usual / "new.csv")), below, str(usual))
+    assert transcript.read_bytes() == before
+    assert sorted(path.name for path in logs.iterdir()) == ["-p"]
+
+
+@pytest.mark.parametrize("name", ["copy.jsonl", "old.jsonl.gz", "old.jsonl.zst", "COPY.JSONL"])
+def test_a_file_that_may_be_a_transcript_is_not_replaced(run: Run, logs: Path, tmp_path: Path, name: str) -> None:
+    on = ("--root", str(logs), "--lake", str(tmp_path / "lake"))
+    (tmp_path / name).write_bytes(b"mine")
+    assert refused(run(*COST, *on, "--output", str(tmp_path / name)), "may be a transcript", name)
+    assert (tmp_path / name).read_bytes() == b"mine"
+    (tmp_path / name).unlink()
+    assert run(*COST, *on, "--output", str(tmp_path / name)).code == 0
+    assert (tmp_path / name).read_bytes().startswith(b"month,")
+    for again, earlier in (("again.csv", b"an earlier answer"), ("again.jsonl", b'{"month": "2026-05", "cost": 1}\n')):
+        (tmp_path / again).write_bytes(earlier)
+        assert run(*COST, *on, "--output", str(tmp_path / again)).code == 0
+        assert (tmp_path / again).read_bytes().startswith(b"month,")
+    record = b'{"type": "user", "sessionId": "s", "message": {"role": "user", "content": "hi"}}\n'
+    (tmp_path / "record.jsonl").write_bytes(record)
+    assert refused(run(*COST, *on, "--output", str(tmp_path / "record.jsonl")), "may be a transcript")
+    assert (tmp_path / "record.jsonl").read_bytes() == record
+
+
+def test_a_written_file_is_named_and_a_dash_is_stdout(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    schema = ("schema", "rejects", "--limit", "1")
+    for form in ("csv", "parquet"):
+        ran = run(*schema, "--output", f"a.{form}")
+        assert ran.out == ""
+        assert f"written: a.{form}" in ran.err.splitlines()
+    ran = run(*schema, "--format", "csv", "--output", "-")
+    assert ran.out == (tmp_path / "a.csv").read_text()
+    assert "written" not in ran.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.parquet"]
+
+
+@pytest.mark.parametrize("command", [["schema"], ["synth", "made"]], ids=["schema", "synth"])
+def test_an_ending_that_stands_for_no_form_is_refused(
+    run: Run, command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert refused(run(*command, "--output", "o.xlsx"), "o.xlsx: .xlsx stands for no form", ".csv", "--format")
+    assert list(tmp_path.iterdir()) == []
+    assert run("schema", "--format", "csv", "--output", "o.xlsx").code == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -143,6 +144,13 @@ echo "${COMPREPLY[@]}"
     registered, replies = done.stdout.splitlines()
     assert registered.endswith("tokenlake")
     assert replies == "context"
+
+
+def test_fish_keeps_descriptions_beyond_their_first_comma() -> None:
+    script = subprocess.run(
+        [*COMMAND, "completion", "fish"], env=ENVIRONMENT, capture_output=True, text=True, check=True
+    ).stdout
+    assert re.findall("string split.*", script) == ['string split --max 1 "," $completion);']
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])

@@ -64,6 +64,7 @@ def test_both_tables_are_shown_and_nothing_is_left(reconcile: Any) -> None:
     assert "left out: null in cwd  rows      1        -1     -22" in rules
     assert "ccusage passes over the line, for this reason" in rules
     assert "ccusage's report was given; its prices as 20.0.24 has them" in rules
+    assert "requests of ccusage are worked out by its rules, also for days that its report lacks" in rules
 
 
 @pytest.mark.parametrize(("by", "rows"), [("day", 2), ("model", 1), ("kind", 10), ("rule", 1)])

@@ -173,11 +173,52 @@ def test_sums_and_requests_without_each_other(root: Path, found: Find) -> None:
     content["files"]["request_sums"].remove(str(sums.relative_to(root)))
     content["files"]["requests"].remove(str(others.relative_to(root)))
     path.write_text(json.dumps(content))
+    name = str(others.relative_to(root)).replace("requests", "request_sums")
+    assert found(root)["sums of requests"].found == f"{name} belongs to no requests"
+    assert found(root)["sums of requests"].status is Status.PROBLEM
+    content["files"]["request_sums"].remove(name)
+    path.write_text(json.dumps(content))
     finding = found(root)["sums of requests"]
-    assert finding.found == (
-        f"{str(sums.relative_to(root)).replace('request_sums', 'requests')} has none, "
-        f"{str(others.relative_to(root)).replace('requests', 'request_sums')} belongs to no requests"
+    assert (
+        finding.found == f"1 data file without any: {str(sums.relative_to(root)).replace('request_sums', 'requests')}"
     )
+    assert finding.status is Status.WARNING
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_lost_sums_cost_speed_alone(root: Path, found: Find, quick: bool) -> None:
+    file = a_file(root, "request_sums", "2026-05")
+    file.unlink()
+    findings = found(root, quick=quick)
+    assert wrong(findings) == ({"data files"} if quick else {"data files", "sums of requests"})
+    assert findings["data files"].found.endswith(f"missing, of sums of requests alone: {file.relative_to(root)}")
+    for name in wrong(findings):
+        assert findings[name].status is Status.WARNING
+        assert (
+            "an ingest that has something new to read, or tokenlake rebuild, makes them again" in findings[name].remedy
+        )
+        assert "takes longer" in findings[name].remedy
+
+
+def test_lost_sums_beside_a_loss_that_counts(root: Path, found: Find) -> None:
+    a_file(root, "request_sums", "2026-05").unlink()
+    a_file(root, "texts", "2026-04").unlink()
+    finding = found(root)["data files"]
+    assert finding.status is Status.PROBLEM
+    assert finding.found.startswith("2 of ")
+    assert "restore the files from a backup" in finding.remedy
+
+
+def test_damaged_sums_may_be_deleted(root: Path, found: Find) -> None:
+    file = a_file(root, "request_sums", "2026-05")
+    data = bytearray(file.read_bytes())
+    data[40:60] = b"\xff" * 20
+    file.write_bytes(data)
+    findings = found(root)
+    assert wrong(findings) == {"checksums", "sums of requests"}
+    assert findings["checksums"].status is Status.PROBLEM
+    assert findings["checksums"].found == f"1 data file damaged: {file.relative_to(root)}: its bytes have changed"
+    assert findings["checksums"].remedy.startswith("delete the files, and nothing is lost")
 
 
 def test_damage_that_only_shows_where_rows_are_read(root: Path) -> None:

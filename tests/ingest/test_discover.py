@@ -170,6 +170,19 @@ def test_links_out_of_the_roots_are_named_and_not_followed(tmp_path: Path) -> No
     assert both.warnings == ()
 
 
+def test_only_links_that_may_be_transcripts_are_named_and_of_many_the_first(tmp_path: Path) -> None:
+    root = make(tmp_path / "logs", "-p/a.jsonl")
+    make(tmp_path / "away", "b.jsonl", "notes.txt")
+    (root / "notes.txt").symlink_to(tmp_path / "away" / "notes.txt")
+    (root / "gone").symlink_to(tmp_path / "away" / "nothing")
+    assert discover([root], "h").warnings == ()
+    for number in range(12):
+        (root / f"link{number}.jsonl").symlink_to(tmp_path / "away" / "b.jsonl")
+    *named, rest = discover([root], "h").warnings
+    assert len({text.split(":")[0] for text in named if "a link out of the root" in text}) == len(named) == 10
+    assert rest == f"{root}: 2 more links out of the root like these, not followed"
+
+
 def test_a_root_that_is_a_link_is_walked_by_its_own_path(tmp_path: Path) -> None:
     make(tmp_path / "logs", "-p/a.jsonl")
     (tmp_path / "link").symlink_to(tmp_path / "logs")

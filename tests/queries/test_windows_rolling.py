@@ -280,3 +280,40 @@ def test_dates_choose_weeks_that_they_touch_whole() -> None:
     chosen = answer({"requests": listed}, "windows/weeks", since="2026-03-15", until="2026-03-16")
     assert chosen == [w for w in whole if f"{w['start_ts']:%m-%d}" in ("03-09", "03-16")]
     assert [row["requests"] for row in chosen] == [7, 7]
+
+
+# --- before 1970, where numbers of slices and quarter hours are negative ----------------------------------------------
+
+
+def early(*times: str) -> list[tuple[int, int]]:
+    """Requests of these times, of 1, 2, 4 ... tokens."""
+    return [(micros(dt.datetime.fromisoformat(f"{time}+00:00")), 2**number) for number, time in enumerate(times)]
+
+
+def test_slices_before_1970_are_as_long_as_the_others() -> None:
+    """At 0:49:55 that of 23:49:50 is out, at 0:49:45 it is in: 1, 3, 6."""
+    entries = early("1969-12-31T23:49:50", "1970-01-01T00:49:45", "1970-01-01T00:49:55")
+    assert sums(entries, hours=1) == [(1, 1), (1, 3), (1, 6), (168, 1), (168, 3), (168, 7)]
+
+
+def test_fixed_windows_before_1970_begin_on_their_hours() -> None:
+    """The hours from 23:00 and 0:00 hold 3 and 12; of 168 hours all lie in the one from Monday, the 29th."""
+    entries = early("1969-12-31T23:49:50", "1969-12-31T23:59:50", "1970-01-01T00:00:10", "1970-01-01T00:30:00")
+    rows = answer({"requests": requests(entries)}, by="request", hours=1)
+    assert [(row["window_hours"], row["tumbling_peak"]) for row in rows] == [
+        (1, 3),
+        (1, 3),
+        (1, 12),
+        (1, 12),
+        *[(168, 15)] * 4,
+    ]
+
+
+@given(entries=entries(), hours=st.sampled_from([1, 5, 24]), zone=st.sampled_from(["UTC", "Europe/Berlin"]))
+def test_sums_before_1970_are_those_of_a_plain_loop(entries: list[tuple[int, int]], hours: int, zone: str) -> None:
+    """The same times, but about the first Monday of 1970."""
+    moved = [(us - micros(dt.datetime(2026, 3, 28, tzinfo=dt.UTC)) - 2 * DAY, tokens) for us, tokens in entries]
+    found = answer({"requests": requests(moved)}, tz=zone, hours=hours)
+    for length in (hours, 168):
+        rows = [tuple(row[c] for c in COLUMNS) for row in found if row["window_hours"] == length]
+        assert rows == expected_days(moved, zone, length)

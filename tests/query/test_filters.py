@@ -32,6 +32,8 @@ def utc(text: str) -> dt.datetime:
         ("2026-03-29 12:00:00Z", "2026-03-29T12:00", "2026-03-29T12:00:00.000001"),
         ("2026-03-29T12:00:00+05:30", "2026-03-29T06:30", "2026-03-29T06:30:00.000001"),
         ("0d", "2026-03-29T22:00", "2026-03-30T22:00"),
+        ("today", "2026-03-29T22:00", "2026-03-30T22:00"),
+        ("Yesterday", "2026-03-28T23:00", "2026-03-29T22:00"),
         ("7d", "2026-03-22T23:00", "2026-03-23T23:00"),
         ("1w", "2026-03-22T23:00", "2026-03-23T23:00"),
         ("12h", "2026-03-29T22:30", "2026-03-29T22:30:00.000001"),
@@ -52,7 +54,7 @@ def test_a_midnight_that_clocks_skip_begins_the_day_after_the_gap() -> None:
     assert read_since("2025-09-07", "America/Santiago", NOW) == utc("2025-09-07T04:00")
 
 
-@pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "2026-02-30", "20261301", "7", "d7", "", "999999w"])
+@pytest.mark.parametrize("text", ["tomorrow", "1m", "2026-13-01", "2026-02-30", "20261301", "7", "d7", "", "999999w"])
 def test_other_texts_are_refused(text: str) -> None:
     with pytest.raises(UsageError, match=r"since: .*is not a date"):
         read_since(text, "UTC", NOW)

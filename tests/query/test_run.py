@@ -48,11 +48,31 @@ def test_a_note_says_something_beside_the_rows(lake: Snapshot, folder: Path) -> 
 def test_a_note_reads_the_lake_alone(lake: Snapshot, folder: Path) -> None:
     path = folder / "noted.sql"
     path.write_text("-- Noted\n-- note: select content from read_text('/etc/passwd')\nselect 1 as one")
-    with pytest.raises(QueryError, match=r"noted\.sql: note: Permission Error.*--allow-external"):
+    with pytest.raises(QueryError, match=r"noted\.sql:2: note: Permission Error.*--allow-external"):
         run(lake, "noted")
     path.write_text("-- Noted\n-- note: select nothing\nselect 1 as one")
-    with pytest.raises(QueryError, match=r"noted\.sql: note: Binder Error"):
+    with pytest.raises(QueryError, match=r"noted\.sql:2: note: Binder Error"):
         run(lake, "noted")
+    path.write_text("-- Noted\n--\n-- note: select * from query('select 1')\nselect 1 as one")
+    with pytest.raises(QueryError, match=r"noted\.sql:3: note: query\(\) is not allowed"):
+        run(lake, "noted")
+
+
+def test_what_a_note_depends_on_is_said(lake: Snapshot, folder: Path) -> None:
+    """The rows alone depend on nothing."""
+    path = folder / "noted.sql"
+    path.write_text("-- Noted\nselect 1 as one")
+    given = {"tz": "Asia/Taipei", "host": "laptop", "cost_mode": "auto"}
+    meta = run(lake, "noted", given).meta
+    assert (meta.tz, meta.filters, meta.dedup, meta.cost_mode, meta.prices) == (None, {}, None, None, ())
+    path.write_text(
+        "-- Noted\n-- note: select 'until ' || max(ts at time zone $tz) from selected\n"
+        "-- note: select sum(cost) || ' dollars' from selected_costs\nselect 1 as one"
+    )
+    meta = run(lake, "noted", given).meta
+    assert (meta.tz, meta.filters, meta.dedup, meta.cost_mode) == ("Asia/Taipei", {"host": "laptop"}, "max", "auto")
+    assert meta.prices
+    assert meta.partial_share is not None
 
 
 def test_now_and_the_filters_are_parameters_of_every_query(lake: Snapshot, folder: Path) -> None:
@@ -109,6 +129,16 @@ def test_meta_leaves_out_what_has_no_effect(lake: Snapshot) -> None:
         ("select 1; select 2", "line 1: this statement's rows would be lost"),
         ("set variable v = 1;\n\nfrom requests;\nselect 2", "line 3: this statement's rows would be lost"),
         ("explain select 1; create table t (i int)", "line 1: this statement's rows would be lost"),
+        *(
+            (f"create table t (i int);\n{lost};\nselect 1", "line 2: this statement's rows would be lost")
+            for lost in (
+                "insert into t values (1) returning i",
+                "update t set i = 1 returning *",
+                "delete from t RETURNING i",
+                "merge into t using (select 1 as i) as s on t.i = s.i when not matched then insert returning *",
+                "pivot t on i",
+            )
+        ),
         ("-- nothing", "there is no SQL to run"),
         ("", "there is no SQL to run"),
         ("select 'a'::int", "Conversion Error"),
@@ -138,6 +168,14 @@ def test_an_error_in_a_saved_query_names_its_file_and_line(lake: Snapshot, folde
         ("values (1), (2)", [(1,), (2,)]),
         ("select range from range(3) order by range desc -- down", [(2,), (1,), (0,)]),
         ("create table t (i int)", []),
+        ("create table t (i int); insert into t values (5), (6); update t set i = 7 where i = 6; from t", [(5,), (7,)]),
+        ("create table t (i int); insert into t select 5 as returning; from t", [(5,)]),
+        (
+            'create table t ("returning" varchar); insert into t ("returning") values (\'returning\'); from t',
+            [("returning",)],
+        ),
+        ("create table t as select 1 as i; create table p as pivot t on i using sum(i); from p", [(1,)]),
+        ("create table t (i int); insert into t values (5) returning i + 1", [(6,)]),
         ("select 1 where false", []),
     ],
 )

@@ -49,7 +49,8 @@ def test_a_header_declares_title_help_parameters_and_examples(folder: Path) -> N
     query = saved.load("mine/models")
     assert query.title == "Requests of a model"
     assert query.help == "One row per day.\n  indented    as it stands"
-    assert query.notes == ("select 'a note of ' || $name from requests",)
+    assert [note.text for note in query.notes] == ["select 'a note of ' || $name from requests"]
+    assert [WHOLE.splitlines()[note.line - 1] for note in query.notes] == [f"-- note: {query.notes[0].text}"]
     assert query.examples == (
         "tokenlake mine models --name opus",
         "tokenlake mine models --name opus --top 3",
@@ -85,7 +86,11 @@ def test_a_header_declares_title_help_parameters_and_examples(folder: Path) -> N
         ("-- T\nselect 1\nfrom where", 3, "syntax error"),
         ("-- T\n-- note: select from where\nselect 1", 2, "syntax error"),
         ("-- T\n-- note: drop table x\nselect 1", 2, "a note is exactly one SELECT, this holds DROP"),
-        ("-- T\n-- note: select $b\nselect 1", 1, "$b is used and not declared"),
+        ("-- T\n-- note: select $b\nselect 1", 2, "$b is used and not declared"),
+        ("-- T\n--\n-- note: select 1\n-- note: select $b\nselect 1", 4, "$b is used and not declared"),
+        ("-- T\n-- note: select $b\nselect 1,\n$b", 4, "$b is used and not declared"),
+        ("-- T\n-- note:\nselect 1", 2, "a note is exactly one SELECT, this holds nothing"),
+        ("-- T\n-- note: select 1\n-- note: select 1 from where\nselect 1", 3, "syntax error"),
     ],
 )
 def test_a_broken_file_is_refused_with_file_line_and_reason(folder: Path, text: str, line: int, reason: str) -> None:

@@ -217,6 +217,12 @@ def _split(name: Name) -> Case:
     return Case({"s.jsonl": [name.row(counts=counts)]}, {"split of cache writes": (0, -4000)})
 
 
+def _split_of_a_huge_count(name: Name) -> Case:
+    """What the lake reads of it and what ccusage does are no 64 bits together."""
+    counts = usage(10, w5=1000, w1=7) | {"cache_creation_input_tokens": 2**63 - 101}
+    return Case({"s.jsonl": [name.row(counts=counts)]}, {"split of cache writes": (0, 1007 - (2**63 - 101))})
+
+
 def _synthetic(name: Name) -> Case:
     return Case({"s.jsonl": [name.row(model="<synthetic>", counts=usage(9))]}, {"synthetic": (1, 11)})
 
@@ -285,6 +291,7 @@ COUNTED: dict[str, Maker] = {
     "largest": _largest,
     "another-day": _another_day,
     "split": _split,
+    "split-huge": _split_of_a_huge_count,
     "synthetic": _synthetic,
     "advisor": _advisor,
     "advisor-left-out": _advisor_left_out,

@@ -2,42 +2,20 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 from accounting.lakes import TOKENS, total
-from accounting.transcripts import assistant, jsonl
+from store.older import ANSWERS, STORED, lose_a_column, migrated, on_disk
 
-from tokenlake.errors import LakeDamagedError, LakeError, LakeVersionError, SourceError
+from tokenlake.errors import LakeVersionError, SourceError
 from tokenlake.lake import Lake
 from tokenlake.schema import BY_NAME, FILES, SCHEMA_VERSION, TABLES
-from tokenlake.store import catalog, partitions, sums
-from tokenlake.store.catalog import CATALOG_NAME, OLDEST_VERSION, Snapshot
-
-STORED = {version: Path(__file__).parent / f"lake-v{version}" for version in range(OLDEST_VERSION, SCHEMA_VERSION)}
-ANSWERS = json.loads((STORED[1] / "answers.json").read_text())
-
-
-@pytest.fixture(params=STORED, ids="version-{}".format)
-def lake(tmp_path: Path, request: pytest.FixtureRequest) -> Lake:
-    """A copy of a stored lake."""
-    shutil.copytree(STORED[request.param] / "lake", tmp_path / "lake")
-    return Lake(tmp_path / "lake")
-
-
-@pytest.fixture
-def logs(tmp_path: Path) -> Path:
-    """One transcript, of another machine than the stored lake's."""
-    folder = tmp_path / "logs"
-    folder.mkdir()
-    (folder / "new.jsonl").write_bytes(jsonl(assistant("msg_new")))
-    return folder
+from tokenlake.store import catalog, sums
+from tokenlake.store.catalog import CATALOG_NAME, Snapshot
 
 
 def rows(snapshot: Snapshot) -> dict[str, list[dict[str, Any]]]:
@@ -46,15 +24,6 @@ def rows(snapshot: Snapshot) -> dict[str, list[dict[str, Any]]]:
         table: [row for path in snapshot.paths(table) for row in pq.read_table(path, partitioning=None).to_pylist()]
         for table in snapshot.files
     }
-
-
-def on_disk(root: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
-
-
-def migrated(lake: Lake, logs: Path) -> Lake:
-    lake.refresh([logs], host="other")
-    return lake
 
 
 @pytest.mark.parametrize("version", STORED)
@@ -118,13 +87,6 @@ def test_the_sums_are_made_of_the_requests_that_there_are(lake: Lake, logs: Path
     assert lake.sql(query).to_pylist() == [ANSWERS["totals"]]
 
 
-def lose_a_column(lake: Lake) -> None:
-    """Makes data files of texts, copies too, as if the last column had come with a later version."""
-    snapshot = catalog.read(lake.path, older=True)
-    for path in [*snapshot.paths("texts"), *snapshot.paths("copies_texts")]:
-        pq.write_table(pq.read_table(path, partitioning=None).drop_columns("line"), path)
-
-
 def test_a_column_that_data_files_lack_is_null_in_their_rows(lake: Lake, logs: Path) -> None:
     """Whatever tables later versions add columns to."""
     lose_a_column(lake)
@@ -145,61 +107,3 @@ def test_it_is_migrated_also_where_there_is_nothing_to_read(
     with pytest.raises(SourceError):
         lake.refresh(host="elsewhere")
     assert total(lake) == tuple(ANSWERS["totals"].values())
-
-
-class Killed(BaseException):
-    """Stands for a process that ends here."""
-
-
-@pytest.mark.parametrize("place", ["write", "publish"])
-@pytest.mark.parametrize("end", [Killed(), OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))], ids=["kill", "full disk"])
-def test_a_migration_that_ends_early_leaves_the_older_lake(
-    lake: Lake, logs: Path, monkeypatch: pytest.MonkeyPatch, place: str, end: BaseException
-) -> None:
-    lose_a_column(lake)
-    before = on_disk(lake.path)
-
-    def fail(*_: object, **__: object) -> None:
-        raise end
-
-    with monkeypatch.context() as patched:
-        # Before the first data file is written, and when all of them are in place.
-        patched.setattr(partitions if place == "write" else catalog, place, fail)
-        with pytest.raises((Killed, LakeError)):
-            migrated(lake, logs)
-    after = on_disk(lake.path)
-    assert {name: after[name] for name in before} == before
-    assert total(migrated(lake, logs))[0] == ANSWERS["totals"]["requests"] + 1
-
-
-def test_an_older_lake_with_a_damaged_table_is_refused_and_left_alone(lake: Lake, logs: Path) -> None:
-    (ledger,) = catalog.read(lake.path, older=True).paths("files")
-    Path(ledger).write_bytes(b"PAR1, it was")
-    before = on_disk(lake.path)
-    with pytest.raises(LakeDamagedError, match=r"table files cannot be read .*restore it from a backup"):
-        migrated(lake, logs)
-    assert {name: data for name, data in on_disk(lake.path).items() if not name.startswith(".")} == before
-
-
-def test_a_migrated_lake_can_be_rebuilt_from_the_lines_that_it_kept(lake: Lake, logs: Path) -> None:
-    """The bytes of its transcripts are long gone from disk."""
-    lake.refresh([logs], host="other", keep_raw=True)
-    summary = lake.rebuild()
-    assert (summary.files, summary.files_taken_over) == (8, 0)
-    assert total(lake)[0] == ANSWERS["totals"]["requests"] + 1
-    (coverage, _) = lake.run("lake/coverage", tz="UTC").to_pylist()
-    names = ("files", "departed_files", "records", "rejects", "odd_fields", "pending_bytes")
-    assert {name: coverage[name] for name in names} == {name: ANSWERS[name] for name in names}
-    # What version 1 did not count is known now, of its transcripts too.
-    for row in lake.sql("select * from files").to_pylist():
-        parts = ("record_bytes", "rejected_bytes", "newline_bytes", "blank_bytes")
-        assert sum(row[name] for name in parts) == row["ingested_bytes"], row["path"]
-
-
-def test_merging_migrates_this_lake_and_refuses_an_older_other(lake: Lake, logs: Path, tmp_path: Path) -> None:
-    other = Lake(tmp_path / "other")
-    other.refresh([logs], host="other")
-    with pytest.raises(LakeVersionError, match=f"tokenlake ingest --lake {lake.path}"):
-        other.merge(lake)
-    lake.merge(other)
-    assert total(lake)[0] == ANSWERS["totals"]["requests"] + 1

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path, PurePath
 
+from tokenlake.doctor import request_sums
 from tokenlake.doctor.findings import Finding, counted, listed, ok, problem, warning
 from tokenlake.ingest.commit import STAGING_NAME
 from tokenlake.schema import (
@@ -17,6 +18,7 @@ from tokenlake.schema import (
     QUOTA_SAMPLES,
     RECORDS,
     REJECTS,
+    REQUEST_SUMS,
     SCHEMA_VERSION,
     Table,
     arrow_schema,
@@ -137,10 +139,15 @@ def _table(name: str) -> Table | None:
 
 def _remedy(snapshot: Snapshot, unsound: set[str]) -> str:
     again = "or ingest the transcripts that are still there into a new one: tokenlake ingest --lake NEW"
-    lost = {table for table, name in _names(snapshot) if name in unsound}
+    lost = {table for table, name in _names(snapshot) if name in unsound and not _is_derived(name)}
     if snapshot.settings.keep_raw and lost.isdisjoint(_NOT_MADE_ANEW):
         again = f"or make the lake anew from the lines it kept: tokenlake rebuild; {again}"
     return f"restore the files from a backup of the lake, {again}"
+
+
+def _is_derived(name: str) -> bool:
+    """Whether a data file is one of sums, which can be made again from the requests."""
+    return PurePath(name).parts[0] == REQUEST_SUMS.name
 
 
 def _there(snapshot: Snapshot, missing: list[str], strange: list[str], remedy: str) -> Finding:
@@ -148,6 +155,9 @@ def _there(snapshot: Snapshot, missing: list[str], strange: list[str], remedy: s
     if strange:
         reason = f"{counted(len(strange), 'data file')} outside the lake: {listed(strange)}"
         return problem("data files", reason, "do not use this lake: its catalog is not one that tokenlake wrote")
+    if missing and all(map(_is_derived, missing)):
+        reason = f"{len(missing):,} of {number} missing, of sums of requests alone: {listed(missing)}"
+        return warning("data files", reason, request_sums.AGAIN)
     if missing:
         return problem("data files", f"{len(missing):,} of {number} missing: {listed(missing)}", remedy)
     size = sum((snapshot.root / name).stat().st_size for _, name in _names(snapshot))
@@ -158,6 +168,7 @@ def _there(snapshot: Snapshot, missing: list[str], strange: list[str], remedy: s
 def _intact(snapshot: Snapshot, damaged: dict[str, str], quick: bool, remedy: str) -> Finding:
     if damaged:
         reasons = [f"{name}: {reason}" for name, reason in sorted(damaged.items())]
+        remedy = request_sums.DELETE if all(map(_is_derived, damaged)) else remedy
         return problem("checksums", f"{counted(len(damaged), 'data file')} damaged: {listed(reasons)}", remedy)
     names = [name for _, name in _names(snapshot)]
     known = sum(name in snapshot.checksums for name in names)

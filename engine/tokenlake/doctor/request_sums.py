@@ -1,10 +1,10 @@
-"""The sums that stand beside each requests file: there, and those of just its requests."""
+"""The sums that stand beside each requests file: there, and those of just its requests; and what their loss costs."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenlake.doctor.findings import Finding, counted, listed, ok, problem
+from tokenlake.doctor.findings import Finding, counted, listed, ok, problem, warning
 from tokenlake.schema import REQUEST_SUMS, REQUESTS
 from tokenlake.store import partitions, sums
 from tokenlake.store.catalog import Snapshot
@@ -13,6 +13,18 @@ if TYPE_CHECKING:
     import duckdb
 
 CHECK = "sums of requests"
+
+AGAIN = (
+    "an ingest that has something new to read, or tokenlake rebuild, makes them again; until then reports of totals "
+    "read the requests themselves, which takes longer"
+)
+"""What is to be done about sums that are not there, and what they cost."""
+
+DELETE = (
+    "delete the files, and nothing is lost: they are derived from the requests; an ingest that has something new to "
+    "read, or tokenlake rebuild, makes them again"
+)
+"""What is to be done about damaged ones."""
 
 # Row by row, as often as it is there: what one side has and the other has not.
 _DIFFERENCES = """
@@ -29,8 +41,7 @@ def check(con: duckdb.DuckDBPyConnection, snapshot: Snapshot, remedy: str) -> Fi
     requests = snapshot.files.get(REQUESTS.name, ())
     kept = snapshot.files.get(REQUEST_SUMS.name, ())
     wanted = {sums.path_of(name): name for name in requests}
-    wrong = [f"{name} has none" for its, name in wanted.items() if its not in kept]
-    wrong += [f"{name} belongs to no requests" for name in kept if name not in wanted]
+    wrong = [f"{name} belongs to no requests" for name in kept if name not in wanted]
     columns = ", ".join(REQUEST_SUMS.names)
     for name in sorted(wanted.keys() & kept):
         query = _DIFFERENCES.format(
@@ -43,4 +54,6 @@ def check(con: duckdb.DuckDBPyConnection, snapshot: Snapshot, remedy: str) -> Fi
             wrong.append(f"{name} differs in {counted(rows, 'row')}")
     if wrong:
         return problem(CHECK, listed(wrong), remedy)
+    if lacking := sums.lacking(snapshot):
+        return warning(CHECK, f"{counted(len(lacking), 'data file')} without any: {listed(lacking)}", AGAIN)
     return ok(CHECK, f"agree with the requests of {counted(len(requests), 'data file')}")

@@ -80,11 +80,10 @@ def absorb(
     The other lake is only read. Raises LakeError and its kin: no lake, the same lake, another schema version, damaged
     data files, a lake that cannot be locked or written.
     """
-    import duckdb
 
     started = time.perf_counter()
     theirs = compare.other_lake(root, other)
-    con = duckdb.connect(config={"threads": jobs or os.cpu_count() or 1})
+    con = writing.engine(jobs or os.cpu_count() or 1)
     try:
         with writing.held(con, root, waiting) as ours:
             if not catalog.exists(root):  # a new lake is filled as the other was

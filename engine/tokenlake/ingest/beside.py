@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenlake.ingest.discover import Discovery, FoundFile, file_id
 from tokenlake.ingest.plan import Plan, plan
+from tokenlake.ingest.salvage import storable
 from tokenlake.schema import Table, arrow_schema
 from tokenlake.store.ledger import Entry
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 Row = tuple[Any, ...]
 """A row of a kind's table; the first of it is its time."""
@@ -78,7 +77,7 @@ def look(kind: Kind, places: Mapping[str, str], entries: Mapping[int, Entry]) ->
 
 def text_of(value: object) -> str | None:
     """A string that may be stored: lone surrogates become U+FFFD (accounting rule 2); None for all else."""
-    return _LONE_SURROGATE.sub("\ufffd", value) if isinstance(value, str) and value else None
+    return storable(value) if isinstance(value, str) and value else None
 
 
 def is_odd_text(value: object) -> bool:

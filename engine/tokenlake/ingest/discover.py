@@ -8,9 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISDIR
 
 from tokenlake.errors import SourceError
 from tokenlake.sources import claude
+
+_LINKS_NAMED = 10
+"""How many links out of the roots are named: a tree that is none of transcripts may hold thousands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +66,12 @@ def discover(roots: Sequence[str | os.PathLike[str]] | None, host: str) -> Disco
     """Walks the roots (default: where agents keep their logs) and lists every transcript once.
 
     Symbolic links are not followed: one that leads to a file below a root is a copy that is read by its own
-    path, one that leads elsewhere is named in the warnings. A given root may be a single transcript.
+    path, one to a folder or transcript elsewhere is named in the warnings, of many the first. A given root may be
+    a single transcript.
     Raises SourceError where a given root does not exist, cannot be read, or no default root exists.
     """
     if roots is None:
-        wanted = [root for root in default_roots(os.environ) if root.is_dir()]
+        wanted = [root for root in default_roots(os.environ) if _is_folder(root)]
         if not wanted:
             places = ", ".join(str(root) for root in default_roots(os.environ))
             raise SourceError(f"no transcripts: none of {places} exists; name a folder with --root")
@@ -76,13 +81,17 @@ def discover(roots: Sequence[str | os.PathLike[str]] | None, host: str) -> Disco
         wanted = [Path(root).expanduser() for root in roots]
     real = _without_nested(_existing(wanted))
     warnings: list[str] = []
+    links: list[str] = []
     unlisted: list[str] = []
     files: dict[str, FoundFile] = {}
     for root in real:
-        for path, stat in _walk(root, real, warnings, unlisted):
+        for path, stat in _walk(root, real, warnings, links, unlisted):
             kind = claude.kind_of(Path(path.removeprefix(root)) if path != root else Path(path))
             if kind is not None and path not in files:
                 files[path] = FoundFile(file_id(host, path), path, kind, stat.st_size, stat.st_mtime_ns)
+    warnings += links[:_LINKS_NAMED]
+    if (more := len(links) - _LINKS_NAMED) > 0:
+        warnings.append(f"{', '.join(real)}: {more:,} more links out of the root like these, not followed")
     if not files and not unlisted:
         warnings.append(f"{', '.join(real)}: no transcripts there")
     return Discovery(
@@ -99,6 +108,14 @@ def file_id(host: str, path: str) -> int:
     """The number that stands for a transcript: a 63-bit hash of host and path, the same in every ingest."""
     digest = hashlib.blake2b(f"{host}\0{path}".encode("utf-8", "surrogateescape"), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether it is a folder, or may be one: what may not be looked at is not gone."""
+    try:
+        return S_ISDIR(path.stat().st_mode)
+    except OSError as error:
+        return isinstance(error, PermissionError)
 
 
 def _existing(roots: Iterable[Path]) -> list[str]:
@@ -131,7 +148,7 @@ def is_below(path: str, root: str) -> bool:
 
 
 def _walk(
-    root: str, roots: list[str], warnings: list[str], unlisted: list[str]
+    root: str, roots: list[str], warnings: list[str], links: list[str], unlisted: list[str]
 ) -> Iterator[tuple[str, os.stat_result]]:
     if os.path.isfile(root):
         with suppress(FileNotFoundError):  # removed since it was looked at
@@ -156,8 +173,8 @@ def _walk(
             try:
                 if entry.is_symlink():
                     target = os.path.realpath(entry.path)
-                    if not any(is_below(target, other) for other in roots):
-                        warnings.append(f"{entry.path}: a link out of the root, not followed; add --root {target}")
+                    if not any(is_below(target, other) for other in roots) and _may_be_transcripts(entry, target):
+                        links.append(f"{entry.path}: a link out of the root, not followed; add --root {target}")
                 elif entry.is_dir():
                     folders.append(entry.path)
                 elif entry.name.endswith(claude.SUFFIXES) and entry.is_file():
@@ -166,3 +183,8 @@ def _walk(
                 continue
             except OSError as error:
                 leave_out(entry.path, error)
+
+
+def _may_be_transcripts(entry: os.DirEntry[str], target: str) -> bool:
+    """Whether a link stands for a transcript, by its own name, or for a folder."""
+    return entry.name.endswith(claude.SUFFIXES) or os.path.isdir(target)

@@ -19,14 +19,14 @@ from tokenlake.ingest.discover import Discovery
 from tokenlake.ingest.plan import Plan, look
 from tokenlake.ingest.summary import IngestSummary
 from tokenlake.schema import SCHEMA_VERSION
-from tokenlake.store import catalog, ledger
+from tokenlake.store import catalog, ledger, sums
 from tokenlake.store.catalog import Settings, Snapshot
 from tokenlake.store.newest import on_newest
 
 if TYPE_CHECKING:
     import duckdb
 
-SEGMENT_BYTES = 256 << 20
+SEGMENT_BYTES = 384 << 20
 """Bytes of transcripts whose rows are held before they are merged into the lake."""
 
 
@@ -57,7 +57,7 @@ def ingest(
     started = time.perf_counter()
     host = host or socket.gethostname()
     jobs = jobs or os.cpu_count() or 1
-    con = duckdb.connect(config={"threads": jobs})
+    con = writing.engine(jobs)
     found = catalog.read(root, older=True)
     if found.version < SCHEMA_VERSION:  # migrated also where there turns out to be nothing to read
         with writing.held(con, root, waiting) as migrated:
@@ -88,8 +88,8 @@ def ingest(
     if totals:
         of_this_ingest = summary
         try:
-            summary = on_newest(snapshot, lambda newest: with_totals(con, newest, of_this_ingest), duckdb.IOException)
-        except duckdb.IOException as error:
+            summary = on_newest(snapshot, lambda newest: with_totals(con, newest, of_this_ingest), duckdb.Error)
+        except duckdb.Error as error:
             raise _damaged(snapshot, error) from error
     con.close()
     return replace(summary, seconds=time.perf_counter() - started)
@@ -141,7 +141,7 @@ def _look(
             *beside.look(history.KIND, history.places(discovery, host), entries),
         )
         return _News(snapshot, discovery, todo, looks)
-    except duckdb.IOException as error:
+    except duckdb.Error as error:
         raise _damaged(snapshot, error) from error
 
 
@@ -196,7 +196,7 @@ def _write(
             odd_fields=summary.odd_fields + sum(each.odd_fields for each in told),
             warnings=(*summary.warnings, *(warning for each in told for warning in each.warnings)),
         )
-        return summary, commit(merged, staging)
+        return summary, commit(sums.complete(con, merged, staging), staging)
 
 
 def with_totals(con: duckdb.DuckDBPyConnection, snapshot: Snapshot, summary: IngestSummary) -> IngestSummary:
@@ -211,7 +211,7 @@ def with_totals(con: duckdb.DuckDBPyConnection, snapshot: Snapshot, summary: Ing
         "cache_write_1h_tokens",
         "cache_read_tokens",
     )
-    sums = ", ".join(f"coalesce(sum({name}), 0)" for name in names)
+    totals = ", ".join(f"coalesce(sum({name}), 0)" for name in names)
     relation = partitions.relation(REQUESTS, snapshot.paths(REQUESTS.name))
-    [(requests, *tokens)] = con.execute(f"select count(*), {sums} from {relation}").fetchall()
+    [(requests, *tokens)] = con.execute(f"select count(*), {totals} from {relation}").fetchall()
     return replace(summary, requests=requests, **dict(zip(names, tokens, strict=True)))

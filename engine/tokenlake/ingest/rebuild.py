@@ -55,12 +55,11 @@ def rebuild(
     they are, without it nothing is done. Raises LakeError in that case, and where there is no lake, or where it
     cannot be locked or written; LakeDamagedError where the ledger or the kept lines cannot be read.
     """
-    import duckdb
 
     started = time.perf_counter()
     if not catalog.exists(root):
         raise LakeError(f"there is no lake at {root}: name one with --lake")
-    con = duckdb.connect(config={"threads": jobs or os.cpu_count() or 1})
+    con = writing.engine(jobs or os.cpu_count() or 1)
     try:
         with writing.held(con, root, waiting) as snapshot:
             others = find_whole(con, snapshot)

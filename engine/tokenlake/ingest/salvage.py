@@ -22,6 +22,7 @@ GIANT_BYTES = 4 << 20
 MAX_TEXT_CHARS = 64 << 20
 """Characters of all texts of such a record that go back; the longest beyond them are null, and odd fields."""
 
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _BLANK = re.compile(rb"(?:[ \t\r\n]|\xef\xbb\xbf)*+")
 
 
@@ -98,6 +99,11 @@ def salvage(raw: bytes, file_id: int, line: int, offset: int, refused: bool = Tr
     return salvaged
 
 
+def storable(text: str) -> str:
+    """A text that can be written as UTF-8: lone surrogates become U+FFFD (accounting rule 2)."""
+    return _LONE_SURROGATE.sub("\ufffd", text)
+
+
 def is_whole_record(line: bytes) -> bool:
     """Whether an unterminated line is one record from end to end."""
     clean, _ = _without_nul(line)
@@ -125,9 +131,6 @@ def _without_nul(raw: bytes) -> tuple[bytes, Callable[[int], int]]:
     return raw.replace(b"\0", b""), position_of
 
 
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-
-
 def _recovered(values: Values, begin: int, found: Found, offset: int, refused: bool) -> Recovered:
     record = values.load(begin, found)
     odd = claude_types.conform(record)
@@ -144,7 +147,7 @@ def _recovered(values: Values, begin: int, found: Found, offset: int, refused: b
         record = values.load_shallow(begin)
         claude_types.conform(record)
         text = _dumped(record)
-    return Recovered(kind, offset, length, _LONE_SURROGATE.sub("\ufffd", text), odd)
+    return Recovered(kind, offset, length, storable(text), odd)
 
 
 def _dumped(record: dict[str, Any]) -> str:

@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 _MEMORY_LIMIT = "2GB"  # of the engine: a safety net; segments keep far below it
 
 
+def engine(jobs: int) -> duckdb.DuckDBPyConnection:
+    """A database in memory for who writes a lake with `jobs` threads."""
+    import duckdb
+
+    # Two threads of our own run queries at a time: with all its own beside them, the engine would be in its own way.
+    return duckdb.connect(config={"threads": max(1, jobs - 1)})
+
+
 @contextmanager
 def held(
     con: duckdb.DuckDBPyConnection, root: Path, waiting: Callable[[str], None] | None = None

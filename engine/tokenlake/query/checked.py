@@ -79,7 +79,7 @@ def _bound(query: SavedQuery) -> tuple[list[QueryError], bool]:
     except QueryError as error:  # a view that it reads
         return [error], False
     with connection:
-        for text in (query.text, *query.notes):
+        for text, first_line in ((query.text, 1), *((note.text, note.line) for note in query.notes)):
             (statement,) = connection.extract_statements(text)
             try:
                 refuse_external(text, [statement])
@@ -93,7 +93,7 @@ def _bound(query: SavedQuery) -> tuple[list[QueryError], bool]:
                 return [], True
             except duckdb.Error as error:
                 reason, line = explained(error)
-                return [QueryError(f"{query.path}:{saved.line_of(query.text, text, line)}: {reason}")], False
+                return [QueryError(f"{query.path}:{first_line - 1 + (line or 1)}: {reason}")], False
     return [], False
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenlake import schema
-from tokenlake.errors import LakeDamagedError, QueryError
-from tokenlake.query import spill, sums, views
+from tokenlake.errors import QueryError
+from tokenlake.query import damage, spill, sums, views
 from tokenlake.query.filters import Filters
 from tokenlake.query.prices.columns import PRICE_TABLES
 from tokenlake.query.saved import explained, shipped_folder
 from tokenlake.query.views import View
 from tokenlake.store.catalog import Snapshot
+from tokenlake.store.sums import present
 
 if TYPE_CHECKING:
     import duckdb
@@ -48,6 +49,7 @@ def connect(
     """
     import duckdb
 
+    snapshot = present(snapshot)
     known = _views(snapshot, dedup, cost_mode, filters)
     read = views.closure(known, views.words(also_for if only_for is None else only_for))
     needed = known.keys() if only_for is None else read
@@ -89,10 +91,11 @@ def connect(
                 f"set allowed_directories = [{_literal(str(snapshot.root))}]; "
                 "set enable_external_access = false; set lock_configuration = true"
             )
-    except (duckdb.IOException, duckdb.InvalidInputException) as error:  # a file is missing, or is no Parquet
+    except duckdb.Error as error:
         connection.close()
-        reason = explained(error)[0]
-        raise LakeDamagedError(f"{snapshot.root}: {reason}; restore the file, or ingest anew") from error
+        if said := damage.told(snapshot, error, only_lake=True):
+            raise said from error
+        raise
     except BaseException:
         connection.close()
         raise
@@ -103,6 +106,7 @@ def _views(snapshot: Snapshot, dedup: str, cost_mode: str, filters: Filters) -> 
     """Everything that SQL may read, by name; a filtered view whose source does not exist is left out."""
     known = {
         **{table.name: View(_table_view(table, snapshot.paths(table.name))) for table in schema.TABLES},
+        schema.REQUEST_SUMS.name: View(sums.kept(snapshot)),
         **{name: View("") for name in PRICE_TABLES},
         **views.shipped(shipped_folder() / "views"),
         **views.of_settings(dedup, cost_mode, filters),
@@ -115,9 +119,9 @@ def _create(connection: duckdb.DuckDBPyConnection, name: str, view: View, kind: 
 
     try:
         connection.execute(f"create {kind} {name} as {view.text}")
-    except (duckdb.IOException, duckdb.InvalidInputException):
-        raise
     except duckdb.Error as error:
+        if damage.is_of_files(error):
+            raise
         reason, line = explained(error)
         raise QueryError(f"{view.path}:{line or 1}: {reason}" if view.path else reason) from None
 

@@ -9,6 +9,7 @@ GENERATED = {
     "logged_models": "model name that the requests may hold",
     "requests_of_mode": "requests under the dedup mode, and whether their logged cost counts (--cost-mode)",
     "sums_of_mode": "requests under the dedup mode that share session, quarter hour and price, summed; or a single one",
+    "transcripts": "transcript known to the lake: a row of `files` of no other kind",
     "selected": "requests under the dedup mode that pass the filters",
     "selected_costs": "requests with their cost that pass the filters: what reports of cost read",
     "selected_sums": "requests under the dedup mode that pass the filters, summed: what reports of totals read",

@@ -36,8 +36,9 @@ class Filters:
 
 NAMES: tuple[str, ...] = tuple(f.name for f in fields(Filters))
 
-FORMS = "YYYY-MM-DD, YYYYMMDD, an ISO timestamp, or an age such as 7d, 2w or 12h"
+FORMS = "YYYY-MM-DD, YYYYMMDD, today, yesterday, an ISO timestamp, or an age such as 7d, 2w or 12h"
 
+_DAYS = {"today": "0d", "yesterday": "1d"}
 _AGE = re.compile(r"(\d{1,6})([hdw])")
 _COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})")
 
@@ -76,6 +77,7 @@ def _read(value: When, tz: str, now: dt.datetime, name: str) -> dt.date | dt.dat
     if isinstance(value, dt.date):
         return value
     text = value.strip()
+    text = _DAYS.get(text.lower(), text)
     try:
         if age := _AGE.fullmatch(text):
             count, unit = int(age[1]), age[2]

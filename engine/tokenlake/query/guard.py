@@ -39,15 +39,15 @@ def refuse_external(text: str, statements: Sequence[Statement]) -> None:
     lowered = text.lower()
     if "copy" not in lowered and not any(name in lowered for name in _RUN_TEXT):
         return
-    tokens = list(_tokens(text))
-    for (word, is_quoted), following in zip(tokens, [*(word for word, _ in tokens[1:]), ""], strict=True):
+    read = list(tokens(text))
+    for (word, is_quoted), following in zip(read, [*(word for word, _ in read[1:]), ""], strict=True):
         if word == "copy" and not is_quoted:
             raise QueryError(f'COPY is not allowed: SQL only reads the lake; {ALLOWING} (of a name, write "copy")')
         if word in _RUN_TEXT and following == "(":
             raise QueryError(f"{word}() is not allowed: it runs a text as SQL; {ALLOWING}")
 
 
-def _tokens(text: str) -> Iterator[tuple[str, bool]]:
+def tokens(text: str) -> Iterator[tuple[str, bool]]:
     """The words and signs of SQL in lower case, and whether they were quoted; strings and comments left out."""
     import duckdb
 

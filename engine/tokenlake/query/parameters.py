@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from tokenlake.errors import QueryError, UsageError
+from tokenlake.errors import QueryError, UsageError, did_you_mean
 
 Value = str | int | float | bool | dt.date | dt.datetime | None
 
@@ -75,7 +75,8 @@ class Parameter:
         if result is None:
             raise UsageError(f"{self.name}: {value!r} is not a {_FORMS[self.type]}")
         if self.choices and result not in self.choices:
-            raise UsageError(f"{self.name}: {value!r} is none of {', '.join(self.choices)}")
+            hint = did_you_mean(str(value), self.choices)
+            raise UsageError(f"{self.name}: {value!r} is none of {', '.join(self.choices)}{hint}")
         if isinstance(result, int | float):
             if self.least is not None and result < self.least:
                 raise UsageError(f"{self.name}: {value} is less than {self.least:g}, the least that makes sense")

@@ -22,8 +22,8 @@ class Unpriced:
 READS = "selected_cost_sums price_sources"
 """The views and tables that the functions of this module read."""
 
-SUMS = "selected_quarter_hours"
-"""The view that has few rows and holds what is said here; reports of periods read it, and keep it as a table."""
+SUMS = ("selected_quarter_hours", "selected_cost_groups")
+"""The views that have few rows and hold what is said here; reports that read one keep it as a table."""
 
 
 def sources(connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
@@ -31,12 +31,17 @@ def sources(connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
     return tuple(source for (source,) in connection.execute("select source from price_sources").fetchall())
 
 
+def kept_sums(read: Container[str]) -> str | None:
+    """The one of SUMS that a report reads, if it reads one: `read` names what it reads."""
+    return next((name for name in SUMS if name in read), None)
+
+
 def unpriced(connection: duckdb.DuckDBPyConnection, read: Container[str] = ()) -> tuple[Unpriced, ...]:
     """The selected requests without a cost, by model, the most tokens first; `<synthetic>` ones are no requests.
 
-    `read` names what the report reads: where SUMS is among it, the answer is there already.
+    `read` names what the report reads: where one of SUMS is among it, the answer is there already.
     """
-    source = SUMS if SUMS in read else "selected_cost_sums"
+    source = kept_sums(read) or "selected_cost_sums"
     rows = connection.execute(
         f"select model, sum(unpriced_requests)::bigint, sum(unpriced_tokens) from {source} "
         "where unpriced_requests > 0 and model is distinct from '<synthetic>' "

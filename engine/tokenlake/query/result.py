@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -67,18 +68,23 @@ class Result:
 
     Arrow for `arrow`, `pl`, `df` and everything that takes the Arrow stream protocol; plain Python values
     for `rows` and `to_pylist`, which need neither pyarrow nor polars. Timestamps with a zone are aware, in
-    UTC. Whole numbers of more than 64 bits, as sums of counts are, are 64-bit integers in a column in which all of
-    them fit, and else decimals without places.
+    UTC. Whole numbers of more than 64 bits (HUGEINT and UHUGEINT, as sums of counts are), by themselves or in lists,
+    structs and maps, are 64-bit integers in a column in which all of them fit, else decimals of 38 digits, and else,
+    from 1e38 on, their digits as text. Other types, DECIMAL too, leave as they are.
     """
 
     __slots__ = ("_connection", "_table", "columns", "meta", "types")
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, meta: Meta) -> None:
-        """The result that `connection` holds in RESULT_TABLE; the connection is the result's from now on."""
+    def __init__(self, connection: duckdb.DuckDBPyConnection, meta: Meta, *, narrow_decimals: bool = False) -> None:
+        """The result that `connection` holds in RESULT_TABLE; the connection is the result's from now on.
+
+        With `narrow_decimals` its DECIMAL(38,0) are wide whole numbers as well: those of the shipped queries, in which
+        they stand for sums of several counts.
+        """
         self._connection = connection
         self._table: pa.Table | None = None
         self.meta = meta
-        _narrow(connection)
+        _narrow(connection, narrow_decimals)
         relation = connection.table(RESULT_TABLE)
         self.columns: tuple[str, ...] = tuple(relation.columns)
         self.types: tuple[DuckDBPyType, ...] = tuple(relation.types)
@@ -146,8 +152,8 @@ class Result:
         return self.table.__arrow_c_stream__(requested_schema)
 
 
-def _narrow(connection: duckdb.DuckDBPyConnection) -> None:
-    """Gives each column of wide whole numbers the first type of _WHOLE that holds all its values, if any does.
+def _narrow(connection: duckdb.DuckDBPyConnection, decimals: bool) -> None:
+    """Gives each column of wide whole numbers the first type of _WHOLE that holds all its values.
 
     Sums are exact whatever the counts are (accounting rule 14 allows each up to 2^63 - 1), and still have the type
     that every reader of Arrow and Parquet has for them wherever they fit it.
@@ -155,10 +161,11 @@ def _narrow(connection: duckdb.DuckDBPyConnection) -> None:
     import duckdb
 
     relation = connection.table(RESULT_TABLE)
-    for name, type_ in zip(relation.columns, relation.types, strict=True):
-        if str(type_) not in ("HUGEINT", _WHOLE[-1]):
-            continue
-        for narrower in _WHOLE:
+    for name, type_ in zip(relation.columns, map(str, relation.types), strict=True):
+        for whole in _WHOLE:
+            narrower = whole if decimals and type_ == "DECIMAL(38,0)" else _with_whole(type_, whole)
+            if narrower == type_:
+                break
             try:
                 connection.execute(f"alter table {RESULT_TABLE} alter {_quoted(name)} type {narrower}")
                 break
@@ -166,7 +173,13 @@ def _narrow(connection: duckdb.DuckDBPyConnection) -> None:
                 continue
 
 
-_WHOLE = ("BIGINT", "DECIMAL(38,0)")
+_WHOLE = ("BIGINT", "DECIMAL(38,0)", "VARCHAR")
+_WIDE = re.compile(r"""("(?:[^"]|"")*"|'(?:[^']|'')*')|\bU?HUGEINT(?=[,)\[]|$)""")
+
+
+def _with_whole(type_: str, whole: str) -> str:
+    """A type with all wide whole numbers in it replaced; what is quoted are names of fields."""
+    return _WIDE.sub(lambda found: found[1] or whole, type_)
 
 
 def _quoted(name: str) -> str:

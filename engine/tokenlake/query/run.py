@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from tokenlake.errors import LakeDamagedError, QueryError, UsageError
-from tokenlake.query import pricing, saved
+from tokenlake.query import damage, pricing, saved
 from tokenlake.query.connect import connect
 from tokenlake.query.filters import NAMES, Filters, read_instant, read_since, read_until
 from tokenlake.query.prices.columns import PRICE_TABLES
@@ -63,19 +63,20 @@ def run(
         for key, parameter in known.items()
     }
 
-    read = reached(query.body)
+    read = reached(query.reads)
     shows_partial = "deduped" in read and query.shows_output
 
     def answer(connection: duckdb.DuckDBPyConnection) -> Result:
         saved.check(query, connection)
-        if pricing.SUMS in read:
-            _keep(connection, pricing.SUMS)
+        if kept := pricing.kept_sums(read):
+            _keep(connection, kept)
         execute(connection, query.text, settings.bound | values, query.path, shut_in=not allow_external)
-        meta = _meta(query.title, query.body, settings, connection)
+        meta = _meta(query.title, query.reads, settings, connection)
         if shows_partial:
             meta = replace(meta, partial_share=_partial_share(connection, read))
         notes = tuple(said(connection, query, settings.bound | values, shut_in=not allow_external))
-        return Result(connection, replace(meta, help=query.help, name=name, parameters=values, notes=notes))
+        meta = replace(meta, help=query.help, name=name, parameters=values, notes=notes)
+        return Result(connection, meta, narrow_decimals=not saved.is_own(query.path))
 
     also = ("selected_sums" if shows_partial else "", pricing.READS if "requests_of_mode" in read else "")
     needs = Needs(only_for=" ".join([query.reads, *also]), allow_external=allow_external)
@@ -137,6 +138,8 @@ def _split(params: Mapping[str, object]) -> tuple[Settings, dict[str, object]]:
         until=read_until(given["until"], tz, now) if "until" in given else None,
         **{name: given.get(name) for name in NAMES if name not in ("since", "until")},
     )
+    if filters.since is not None and filters.until is not None and filters.until <= filters.since:
+        raise UsageError(f"until: {given['until']} ends before since, {given['since']}, begins: no time lies between")
     shown = {name: str(given[name]) for name in NAMES if name in given}
     return Settings(given.get("dedup", "max"), given.get("cost_mode", "calculate"), tz, now, filters, shown), own
 
@@ -158,33 +161,27 @@ def _on_snapshot(snapshot: Snapshot, settings: Settings, answer: Answer, needs: 
 
 
 def _attempt(snapshot: Snapshot, settings: Settings, answer: Answer, needs: Needs) -> Result:
+    import duckdb
+
     connection = connect(
         snapshot, dedup=settings.dedup, cost_mode=settings.cost_mode, filters=settings.filters, **needs
     )
     try:
         return _interruptible(connection, answer)
-    except QueryError as error:
+    except (QueryError, duckdb.Error) as error:
         connection.close()
+        cause = error if isinstance(error, duckdb.Error) else error.__cause__
         # Whatever DuckDB says about a file of the lake is about the lake, not about the query.
-        if isinstance(error.__cause__, Exception):
-            reason = explained(error.__cause__)[0]
-            if _names_data_file(str(error.__cause__), snapshot):
-                raise LakeDamagedError(f"{snapshot.root}: {reason}; restore the file, or ingest anew") from error
-            if not needs.get("allow_external") and _is_of_parquet(error.__cause__):
-                raise LakeDamagedError(
-                    f"{snapshot.root}: a data file is damaged ({reason}): tokenlake doctor names it"
-                ) from error
+        if isinstance(cause, duckdb.Error):
+            only_lake = cause is error or not needs.get("allow_external")  # what is said beside the rows reads no other
+            if said := damage.told(snapshot, cause, only_lake=only_lake):
+                raise said from error
+        if cause is error:
+            raise QueryError(explained(error)[0]) from error
         raise
     except BaseException:
         connection.close()
         raise
-
-
-def _is_of_parquet(error: Exception) -> bool:
-    """Whether it is what DuckDB's reader of Parquet says of bytes that make no sense, without a file's name."""
-    import duckdb
-
-    return type(error) is duckdb.Error or isinstance(error, duckdb.SerializationException | duckdb.InternalException)
 
 
 def _interruptible(connection: duckdb.DuckDBPyConnection, answer: Answer) -> Result:
@@ -217,10 +214,6 @@ def _interruptible(connection: duckdb.DuckDBPyConnection, answer: Answer) -> Res
     return done[0]
 
 
-def _names_data_file(message: str, snapshot: Snapshot) -> bool:
-    return any(str(snapshot.root / file) in message for names in snapshot.files.values() for file in names)
-
-
 def _keep(connection: duckdb.DuckDBPyConnection, name: str) -> None:
     """Makes a view a table of its rows: the query reads it, and what is said of the result does so again."""
     execute(connection, f"select * from {name}", {})
@@ -229,7 +222,7 @@ def _keep(connection: duckdb.DuckDBPyConnection, name: str) -> None:
 
 
 def _partial_share(connection: duckdb.DuckDBPyConnection, read: frozenset[str]) -> float | None:
-    source = pricing.SUMS if pricing.SUMS in read else "selected_sums"
+    source = pricing.kept_sums(read) or "selected_sums"
     ratio = "sum(partial_requests)::double / nullif(sum(requests), 0)"
     ((share,),) = connection.execute(f"select {ratio} from {source}").fetchall()
     return None if share is None else float(share)

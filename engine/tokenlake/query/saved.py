@@ -39,6 +39,14 @@ _USE = re.compile(r"\$([a-zA-Z_][a-zA-Z0-9_]*)")
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """A query whose rows are told beside the result, and the line of the file on which it stands."""
+
+    text: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
 class SavedQuery:
     """One `.sql` file: `name` is its path below the folder, without the suffix; `text` is the whole file."""
 
@@ -47,7 +55,7 @@ class SavedQuery:
     title: str
     help: str
     parameters: tuple[Parameter, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
     examples: tuple[str, ...]
     text: str
 
@@ -59,12 +67,12 @@ class SavedQuery:
     @property
     def reads(self) -> str:
         """All SQL of it, that of its notes too."""
-        return "\n".join([self.body, *self.notes])
+        return "\n".join([self.body, *(note.text for note in self.notes)])
 
     @property
     def shows_output(self) -> bool:
-        """Whether it reads output or cost, which partial output makes a lower bound (accounting rule 16)."""
-        return re.search(r"\b(output_tokens|cost\w*)\b", self.body) is not None
+        """Whether it or a note reads output or cost, which partial output makes a lower bound (accounting rule 16)."""
+        return re.search(r"\b(output_tokens|cost\w*)\b", self.reads) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +144,7 @@ def examined(name: str, path: Path) -> tuple[SavedQuery | None, list[QueryError]
     problems: list[QueryError] = []
     help_lines: list[str] = []
     parameters: dict[str, Parameter] = {}
-    notes: list[str] = []
+    notes: list[Note] = []
     examples: list[str] = []
     for number, comment in header_lines(text):
         if comment.startswith("$"):
@@ -149,7 +157,7 @@ def examined(name: str, path: Path) -> tuple[SavedQuery | None, list[QueryError]
             else:
                 parameters[parameter.name] = parameter
         elif comment.startswith("note:"):
-            notes.append(comment.removeprefix("note:").strip())
+            notes.append(Note(comment.removeprefix("note:").strip(), number))
         elif comment.startswith("example:"):
             examples.append(comment.removeprefix("example:").strip())
         else:
@@ -211,24 +219,25 @@ def problems_of_sql(query: SavedQuery, connection: duckdb.DuckDBPyConnection | N
     """
     import duckdb
 
-    used: set[str] = set()
-    for what, text in (("saved query", query.text), *(("note", note) for note in query.notes)):
+    used: dict[str, int] = {}
+    for what, text, first_line in (("saved query", query.text, 1), *(("note", n.text, n.line) for n in query.notes)):
         try:
             statements = (connection or duckdb).extract_statements(text)
         except duckdb.Error as error:
             reason, line = explained(error)
-            return [QueryError(f"{query.path}:{line_of(query.text, text, line)}: {reason}")]
+            return [QueryError(f"{query.path}:{first_line - 1 + (line or 1)}: {reason}")]
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             reason = f"a {what} is exactly one SELECT, this holds {_kinds(statements)}"
-            return [QueryError(f"{query.path}:{line_of(query.text, text)}: {reason}")]
-        used |= set(statements[0].named_parameters)
+            return [QueryError(f"{query.path}:{first_line}: {reason}")]
+        for name in statements[0].named_parameters:
+            used.setdefault(name, first_line if what == "note" else _line_of_use(query.text, name))
     names = {parameter.name for parameter in query.parameters}
     problems = [
         QueryError(f"{query.path}:{parameter.line}: ${parameter.name} is declared and never used")
         for parameter in query.parameters
         if parameter.name not in used
     ]
-    undeclared = sorted((_line_of_use(query.text, name), name) for name in used - names - set(COMMON))
+    undeclared = sorted((line, name) for name, line in used.items() if name not in names and name not in COMMON)
     problems += [
         QueryError(
             f"{query.path}:{line}: ${name} is used and not declared: "
@@ -274,11 +283,6 @@ def _line_of_use(text: str, name: str) -> int:
         if name in _USE.findall(line.partition("--")[0]):
             return number
     return 1
-
-
-def line_of(text: str, part: str, line: int | None = None) -> int:
-    """The line of a text on which a line of a part of it stands, the part's first one where none is named."""
-    return text.count("\n", 0, text.find(part)) + (line or 1)
 
 
 def _kinds(statements: Sequence[object]) -> str:

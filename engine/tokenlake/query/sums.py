@@ -13,7 +13,7 @@ from tokenlake.query.filters import Filters
 from tokenlake.schema import REQUEST_SUMS, REQUESTS
 from tokenlake.store import partitions
 from tokenlake.store.catalog import Snapshot
-from tokenlake.store.sums import path_of
+from tokenlake.store.sums import lacking, path_of, query
 
 if TYPE_CHECKING:
     import duckdb
@@ -54,6 +54,15 @@ def of_requests(source: str, logged_cost: tuple[str, str]) -> str:
     return f"select{_SINGLE},{_of_mode(logged_cost)}\nfrom {source}"
 
 
+def kept(snapshot: Snapshot) -> str:
+    """SQL for the rows of table `request_sums`, those made here of which the snapshot has no file."""
+    columns = ", ".join(f'"{name}"' for name in REQUEST_SUMS.names)
+    parts = [partitions.relation(REQUEST_SUMS, snapshot.paths(REQUEST_SUMS.name))]
+    if without := [str(snapshot.root / name) for name in lacking(snapshot)]:
+        parts.append(f"({query(without)})")
+    return " union all ".join(f"select {columns} from {part}" for part in parts)
+
+
 def models_of(snapshot: Snapshot) -> str:
     """SQL for every model name of a lake's requests."""
     sums, without = _beside(snapshot)
@@ -90,10 +99,9 @@ def of_lake(
 
 def _beside(snapshot: Snapshot) -> tuple[dict[str, str], list[str]]:
     """The paths of the sums files by those of their requests files, and of requests files that have none."""
-    kept = set(snapshot.paths(REQUEST_SUMS.name))
-    requests = snapshot.paths(REQUESTS.name)
-    sums = {path: its for path in requests if (its := path_of(path)) in kept}
-    return sums, [path for path in requests if path not in sums]
+    root, without = snapshot.root, lacking(snapshot)
+    having = sorted({*snapshot.files.get(REQUESTS.name, ())}.difference(without))
+    return {str(root / name): str(root / path_of(name)) for name in having}, [str(root / name) for name in without]
 
 
 def _of_mode(logged_cost: tuple[str, str]) -> str:

@@ -10,10 +10,11 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TypeVar
 
-from tokenlake.errors import QueryError, UsageError
+from tokenlake.errors import QueryError, UsageError, did_you_mean
 from tokenlake.query import sums
 from tokenlake.query.filters import NAMES, Filters
 from tokenlake.query.saved import shipped_folder
+from tokenlake.store.ledger import IS_BESIDE
 
 T = TypeVar("T")
 
@@ -70,6 +71,11 @@ _OF_SUMS = {
 }
 _TIMED = {"since": _SINCE, "until": _UNTIL, "session": _SESSION, "host": _HOST}
 _ALL = {**_TIMED, "project": _PROJECT, "model": _MODEL}
+_OF_FILES = {
+    "since": "last_ts >= getvariable('since')",
+    "until": "first_ts < getvariable('until')",
+    "host": _HOST,
+}
 
 FILTERED: dict[str, tuple[str, dict[str, str]]] = {
     "selected": ("deduped", _ALL),
@@ -92,14 +98,8 @@ FILTERED: dict[str, tuple[str, dict[str, str]]] = {
             "model": _OF_SESSIONS["model"],
         },
     ),
-    "selected_files": (
-        "files",
-        {
-            "since": "last_ts >= getvariable('since')",
-            "until": "first_ts < getvariable('until')",
-            "host": _HOST,
-        },
-    ),
+    "selected_files": ("files", _OF_FILES),
+    "selected_transcripts": ("transcripts", _OF_FILES),
     "selected_rejects": ("rejects", {"host": _HOST}),
     "selected_known_prompts": ("known_prompts", {**_TIMED, "project": _PROJECT}),
 }
@@ -123,7 +123,8 @@ def generated(dedup: str, cost_mode: str, filters: Filters) -> dict[str, str]:
 
     `deduped` is the requests under a dedup mode, `requests_of_mode` these with `logged_pico`, the cost that was
     logged in picodollars where the cost mode takes it, and `is_calculated`, whether prices count; `sums_of_mode` is
-    the same as sums, here of one request each (see `query.sums`); the views of FILTERED hold what passes the filters
+    the same as sums, here of one request each (see `query.sums`); `transcripts` is the files that are none of those
+    beside transcripts; the views of FILTERED hold what passes the filters
     in use, and `logged_models` every model name that `deduped` may hold.
     Raises UsageError for a mode that does not exist.
     """
@@ -134,6 +135,7 @@ def generated(dedup: str, cost_mode: str, filters: Filters) -> dict[str, str]:
         # The other modes take rows from all that were logged; to make them twice would cost more than this.
         "logged_models": f"select distinct model from {'requests' if base == 'requests' else 'usage_rows'}",
         "requests_of_mode": f"select *, {logged} as logged_pico, {is_calculated} as is_calculated from deduped",
+        "transcripts": f"select * from files where not {IS_BESIDE}",
         sums.VIEW: sums.of_requests("requests_of_mode", ("logged_pico", "is_calculated")),
         **{
             name: f"select * from {source}{_where(conditions, filters)}"
@@ -149,7 +151,7 @@ def logged_cost(cost_mode: str) -> tuple[str, str]:
 
 def _choice(name: str, wanted: str, choices: Mapping[str, T]) -> T:
     if wanted not in choices:
-        raise UsageError(f"{name}: {wanted!r} is none of {', '.join(choices)}")
+        raise UsageError(f"{name}: {wanted!r} is none of {', '.join(choices)}{did_you_mean(str(wanted), choices)}")
     return choices[wanted]
 
 

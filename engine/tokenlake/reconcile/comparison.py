@@ -17,7 +17,7 @@ from tokenlake.reconcile.totals import Total
 if TYPE_CHECKING:
     import duckdb
 
-READS = "costs usage_rows files ccusage_rows ccusage_places priced price_names price_rates price_steps logged_models"
+READS = "costs usage_rows files ccusage_rows ccusage_places priced price_names price_rates logged_models"
 """What the definitions read of a lake."""
 
 _STEPS = ("their_costs", "differences", "compared")
@@ -71,9 +71,10 @@ def compare(
     connection.execute("create or replace view ccusage_rows as select * from rows_seen")
     _define(connection, "own_requests", values)
     _define(connection, "their_requests", values)
-    connection.execute(f"create or replace view cost_variants as {_text('cost_variants')}")
-    priced = _view("priced").replace("requests_of_mode", "cost_variants")
-    connection.execute(f"create or replace view priced_variants_of_rows as {priced}")
+    # A view finds first what stands in its own schema: here the lake's view of prices meets the variants.
+    connection.execute("create schema if not exists variants")
+    connection.execute(f"create or replace view variants.requests_of_mode as {_text('cost_variants')}")
+    connection.execute(f"create or replace view variants.priced as {_view('priced')}")
     for name in _STEPS:
         _define(connection, name, values)
 

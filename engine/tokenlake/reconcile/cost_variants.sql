@@ -11,11 +11,20 @@ with shared as (
         try_cast(cache_write_5m_tokens as bigint) as write_5m_count,
         try_cast(cache_write_1h_tokens as bigint) as write_1h_count,
         try_cast(cache_read_tokens as bigint) as read_count,
+        try_cast(input_tokens + own_write_5m_tokens + cache_write_1h_tokens + cache_read_tokens as bigint)
+            as own_context_count,
         try_cast(input_tokens + cache_write_5m_tokens + cache_write_1h_tokens + cache_read_tokens as bigint) as context_count,
         coalesce(service_tier = 'batch', false) as is_batch,
         coalesce(inference_geo = 'us', false) as is_us,
         coalesce(own_speed = 'fast', false) as is_fast
     from their_requests
+),
+
+-- The least context from which on some logged model has another price; beyond any request, where none has.
+price_steps as (
+    select coalesce(min(from_tokens), 1000000000) as first_tokens
+    from price_rates
+    where from_tokens > 0
 ),
 
 variants as (
@@ -48,7 +57,7 @@ select
     shared.read_count as cache_read_tokens,
     case
         when not variants.with_bands then 0
-        when variants.variant = 'reading' then shared.context_count + shared.own_write_5m_count - shared.write_5m_count
+        when variants.variant = 'reading' then shared.own_context_count
         else shared.context_count
     end as context_tokens,
     0::bigint as web_searches
@@ -63,5 +72,5 @@ inner join variants
     or (variants.variant = 'no_fast' and (shared.is_fast or shared.is_us or shared.is_batch))
     or (
         variants.variant = 'flat'
-        and (shared.is_fast or shared.is_us or shared.is_batch or shared.context_count >= price_steps.step_1_tokens)
+        and (shared.is_fast or shared.is_us or shared.is_batch or shared.context_count >= price_steps.first_tokens)
     )

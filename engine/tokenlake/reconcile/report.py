@@ -185,7 +185,10 @@ def _notes(version: str | None, found: Sequence[Sighted], read_again: int, asked
     said = f"ccusage {version}" if version else "ccusage's report was given"
     if (version or ccusage.VERSION) != ccusage.VERSION:
         said += f"; its rules are known of {ccusage.VERSION}"
-    notes = [f"{said}; its prices {'as it says itself' if asked else f'as {ccusage.VERSION} has them'}"]
+    notes = [
+        f"{said}; its prices {'as it says itself' if asked else f'as {ccusage.VERSION} has them'}",
+        "requests of ccusage are worked out by its rules, also for days that its report lacks: it has tokens only",
+    ]
     states = [file.state for file in found]
     if newer := states.count(sight.READ_NOW):
         notes.append(f"files read now, which the lake does not hold as they are: {newer:,}")

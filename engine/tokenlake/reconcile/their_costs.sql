@@ -11,7 +11,7 @@ with priced_variants as (
         variant,
         (input_pico::hugeint + output_pico + cache_write_pico + cache_read_pico) as pico,
         price_id
-    from priced_variants_of_rows
+    from variants.priced
 ),
 
 own_prices as (

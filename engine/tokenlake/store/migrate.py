@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tokenlake.errors import LakeDamagedError
-from tokenlake.schema import BY_NAME, REQUEST_SUMS, REQUESTS, SCHEMA_VERSION, Table
+from tokenlake.schema import BY_NAME, REQUESTS, SCHEMA_VERSION, Table
 from tokenlake.store import partitions, sums
 from tokenlake.store.catalog import COPIES_PREFIX, Snapshot
 
@@ -26,21 +28,28 @@ def migrate(con: duckdb.DuckDBPyConnection, snapshot: Snapshot, staging: Path) -
 
     The caller commits it: until then the lake is as it was. Raises LakeDamagedError where a data file cannot be read.
     """
+    migrated = replace(snapshot, commit=snapshot.commit + 1, version=SCHEMA_VERSION)
+    for name in snapshot.files:
+        table = BY_NAME.get(name.removeprefix(COPIES_PREFIX))
+        if table is not None:  # else of a table that this version does not know: left as it is
+            with _worded(snapshot.root, name):
+                migrated = _with_every_column(con, migrated, replace(table, name=name), staging)
+    with _worded(snapshot.root, REQUESTS.name):
+        return sums.complete(con, migrated, staging)
+
+
+@contextmanager
+def _worded(root: Path, table: str) -> Iterator[None]:
+    """Words what the engine says of the data files of a table."""
     import duckdb
 
-    migrated = replace(snapshot, commit=snapshot.commit + 1, version=SCHEMA_VERSION)
     try:
-        for name in snapshot.files:
-            table = BY_NAME.get(name.removeprefix(COPIES_PREFIX))
-            if table is not None:  # else of a table that this version does not know: left as it is
-                migrated = _with_every_column(con, migrated, replace(table, name=name), staging)
-        name = REQUESTS.name
-        return _with_sums(con, migrated, staging)
+        yield
+    except duckdb.OutOfMemoryException:
+        raise
     except duckdb.Error as error:
-        if isinstance(error, duckdb.OutOfMemoryException):
-            raise
         raise LakeDamagedError(
-            f"{snapshot.root}: table {name} cannot be read ({str(error).splitlines()[0]});"
+            f"{root}: table {table} cannot be read ({str(error).splitlines()[0]});"
             " restore it from a backup, or ingest into a new --lake"
         ) from error
 
@@ -57,16 +66,4 @@ def _with_every_column(con: duckdb.DuckDBPyConnection, snapshot: Snapshot, table
         query = f"select *, {nulls} from {partitions.relation(table, [path])}"
         written = partitions.write(con, table, query, staging, f"{snapshot.commit:06d}-v{SCHEMA_VERSION}-{number}")
         snapshot = snapshot.changed(table.name, [name], [str(path.relative_to(snapshot.root)) for path in written])
-    return snapshot
-
-
-def _with_sums(con: duckdb.DuckDBPyConnection, snapshot: Snapshot, staging: Path) -> Snapshot:
-    """Writes the sums of those requests files that have none."""
-    there = set(snapshot.files.get(REQUEST_SUMS.name, ()))
-    for requests in snapshot.files.get(REQUESTS.name, ()):
-        if sums.path_of(requests) not in there:
-            query = sums.query([str(snapshot.root / requests)])
-            written = partitions.write(con, REQUEST_SUMS, query, staging, sums.tag_of(requests))
-            names = [str(path.relative_to(snapshot.root)) for path in written]
-            snapshot = snapshot.changed(REQUEST_SUMS.name, [], names)
     return snapshot

@@ -3,16 +3,26 @@
 A sums file comes and goes with its requests file in the catalog, so it never tells of other requests. Its rows are of
 requests that share all by which reports group and filter them and by which prices differ, as far as it is known before
 any prices are: a reader proves of each that its requests lie between the same two steps of the prices at hand (by the
-least and the largest context; days of prices begin with quarter hours), or reads the requests.
+least and the largest context; days of prices begin with quarter hours), or reads the requests. They are derived wholly:
+one that is lost costs speed until the next ingest that writes makes it again.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tokenlake.schema import REQUEST_SUMS, REQUESTS
 from tokenlake.store import partitions
+from tokenlake.store.catalog import Snapshot
+from tokenlake.store.checksums import checksum
+
+if TYPE_CHECKING:
+    import duckdb
 
 _STEPS: dict[str, tuple[int, ...]] = {
     "contains(model, 'haiku')": (100_001, 200_001),
@@ -78,11 +88,62 @@ def _band(steps: Sequence[int]) -> str:
     return " + ".join(f"(context_tokens >= {step})::tinyint" for step in steps)
 
 
+def tag_of(requests: str) -> str:
+    """The tag that `partitions.write` takes for the sums of a requests file to lie where `path_of` says."""
+    return Path(requests).stem
+
+
 def path_of(requests: str) -> str:
     """The path, or name, of the sums of a requests file: `request_sums/month=2026-05/000007-1.parquet`."""
     return REQUEST_SUMS.name.join(requests.rsplit(REQUESTS.name, 1))
 
 
-def tag_of(requests: str) -> str:
-    """The tag that `partitions.write` takes for the sums of a requests file to lie where `path_of` says."""
-    return Path(requests).stem
+def present(snapshot: Snapshot) -> Snapshot:
+    """The snapshot with just those sums files that are there; one stat each."""
+    named = snapshot.files.get(REQUEST_SUMS.name, ())
+    there = tuple(name for name in named if os.path.exists(snapshot.root / name))
+    return snapshot if there == named else replace(snapshot, files={**snapshot.files, REQUEST_SUMS.name: there})
+
+
+def lacking(snapshot: Snapshot) -> list[str]:
+    """The names of those requests files for which the snapshot has no sums."""
+    there = set(snapshot.files.get(REQUEST_SUMS.name, ()))
+    return [name for name in snapshot.files.get(REQUESTS.name, ()) if path_of(name) not in there]
+
+
+def complete(con: duckdb.DuckDBPyConnection, snapshot: Snapshot, staging: Path) -> Snapshot:
+    """The snapshot with the sums of every requests file: those that are not there are written into `staging`.
+
+    Raises duckdb.Error where the requests cannot be read.
+    """
+    snapshot = present(snapshot)
+    for requests in lacking(snapshot):
+        rows = query([str(snapshot.root / requests)])
+        written = partitions.write(con, REQUEST_SUMS, rows, staging, tag_of(requests))
+        snapshot = snapshot.changed(REQUEST_SUMS.name, [], [str(path.relative_to(snapshot.root)) for path in written])
+    return snapshot
+
+
+def damaged(snapshot: Snapshot) -> str | None:
+    """The path of a sums file whose bytes are not those that were written, or, not knowing these, make no rows."""
+    for name in snapshot.files.get(REQUEST_SUMS.name, ()):
+        path, known = snapshot.root / name, snapshot.checksums.get(name)
+        with suppress(OSError):  # lost, or not to be opened: that is another matter
+            with open(path, "rb") as file:
+                is_sound = checksum(file) == known if known else _makes_rows(str(path))
+            if not is_sound:
+                return str(path)
+    return None
+
+
+def _makes_rows(path: str) -> bool:
+    import duckdb
+
+    try:
+        with duckdb.connect() as con:
+            con.execute(f"select {', '.join(REQUEST_SUMS.names)} from {partitions.relation(REQUEST_SUMS, [path])}")
+            while con.fetchmany(1 << 16):
+                pass
+    except duckdb.Error:
+        return False
+    return True
