@@ -143,7 +143,7 @@ class _Steps:
         os.open = self._opening(os.open, lambda flags: bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)))
         opened = self._opening(builtins.open, lambda mode: bool(set(mode) & set("wax+")))
         builtins.open = io.open = opened
-        pq.write_table = self._writing(pq.write_table)
+        _set(pq, "ParquetWriter", self._writing(pq.ParquetWriter))
 
     def _counted(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(target: Any, *args: Any, **kwargs: Any) -> Any:
@@ -162,17 +162,25 @@ class _Steps:
 
         return call
 
-    def _writing(self, real: Callable[..., Any]) -> Callable[..., Any]:
-        def write(table: Any, path: Any, *args: Any, **kwargs: Any) -> None:
-            self._step("write", path)
-            real(table, path, *args, **kwargs)
+    def _writing(self, real: Any) -> Any:
+        step = self._step
 
-            def halve() -> None:
-                os.truncate(path, os.path.getsize(path) // 2)
+        class Writer(real):  # type: ignore[misc]
+            def __init__(self, where: Any, *args: Any, **kwargs: Any) -> None:
+                step("write", where)
+                super().__init__(where, *args, **kwargs)
+                self.path = where
 
-            self._step("half of write", path, halve)
+            def close(self) -> None:
+                was_open = self.is_open
+                super().close()
+                if was_open:
+                    step("half of write", self.path, self.halve)
 
-        return write
+            def halve(self) -> None:
+                os.truncate(self.path, os.path.getsize(self.path) // 2)
+
+        return Writer
 
     def _is_of_lake(self, target: Any, kwargs: dict[str, Any]) -> bool:
         if isinstance(target, int) or kwargs.get("dir_fd") is not None:
