@@ -25,15 +25,18 @@ def explained(snapshot: Snapshot, query: SavedQuery, params: Mapping[str, Any], 
     under = f" under {', '.join(f'--{name} {value}' for name, value in filters.items())}" if filters else ""
     days = (
         "select strftime(min(ts) at time zone $tz, '%Y-%m-%d') as first_day, "
-        "strftime(max(ts) at time zone $tz, '%Y-%m-%d') as last_day from requests"
+        "strftime(max(ts) at time zone $tz, '%Y-%m-%d') as last_day, "
+        "count(*) as requests from requests"
     )
     answer = sql(snapshot, days, {name: value for name, value in params.items() if name == "tz"})
-    ((first, last),) = answer.rows()
-    if first is None:
+    ((first, last, requests),) = answer.rows()
+    if not requests:
         return f"no rows{under}: the lake holds no requests; `tokenlake ingest` reads transcripts into it"
     if unmet := [text for name in _COLUMNS if name in filters and (text := _unmet(snapshot, name, filters[name]))]:
         return f"no rows{under}: {'; '.join(unmet)}"
     held = f"the lake holds requests from {first} to {last}, time zone {answer.meta.tz}"
+    if first is None:
+        held = f"none of the lake's requests, {requests:,}, has a time"
     if empty := _empty_tables(snapshot, query):
         return f"no rows{under}: {held}, and nothing in the table {' and '.join(empty)}"
     return f"no rows{under}: {held}"

@@ -12,7 +12,7 @@ from tokenlake.errors import LakeError, UsageError
 from tokenlake.sources import claude
 from tokenlake.store import catalog
 
-_HEAD_BYTES = 65_536
+_HEAD_BYTES = 4 << 20
 
 
 def check(file: Path, lake: Path | None, roots: Sequence[Path]) -> None:
@@ -35,11 +35,11 @@ def check(file: Path, lake: Path | None, roots: Sequence[Path]) -> None:
 
 def _may_be_transcript(file: Path) -> bool:
     """Whether a file begins with a record, as far as can be seen: of a packed or unreadable one it cannot."""
+    if not file.is_file():
+        return False
     try:
         with open(file, "rb") as opened:
             head = opened.read(_HEAD_BYTES)
-    except FileNotFoundError:
-        return False
     except OSError:
         return True
     if file.suffix.lower() != ".jsonl" or not head:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from accounting.lakes import one, requests, rows, tokens, total
-from accounting.transcripts import S1, Record, assistant, jsonl, tool_result, tool_use, usage
+from accounting.transcripts import S1, Record, assistant, jsonl, tool_result, tool_use, usage, user
 from tests.conftest import Ingest
 
 if TYPE_CHECKING:
@@ -187,6 +187,34 @@ def test_rule_17_a_result_that_arrives_later_or_is_copied_counts_once(ingest: In
     assert (one(lake)["web_searches"] or 0) == 0
     ingest({FILE: jsonl(call, result), "-backup/copy.jsonl": jsonl(call, result)})
     assert one(lake)["web_searches"] == 2
+
+
+def call_of(key: str) -> Record:
+    return assistant(key, content=[tool_use("toolu_1", "WebSearch", query="tides")])
+
+
+def searched(count: int) -> Record:
+    return tool_result("toolu_1", {"query": "tides", "results": [], "searchCount": count})
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "gone", "expected"),
+    [
+        # The call of msg_1 goes, and msg_2 is left to have made it.
+        ([call_of("msg_1")], [call_of("msg_2"), searched(3)], "first", {"msg_2": 3}),
+        # Of two results the larger goes, or the only one.
+        ([call_of("msg_1"), searched(2)], [searched(5)], "second", {"msg_1": 2}),
+        ([call_of("msg_1")], [searched(3)], "second", {"msg_1": 0}),
+    ],
+)
+def test_rule_17_a_call_or_result_that_a_rewritten_transcript_lacks(
+    ingest: Ingest, first: list[Record], second: list[Record], gone: str, expected: dict[str, int]
+) -> None:
+    other = "-work/other.jsonl"
+    before = {FILE: jsonl(*first), other: jsonl(*second)}
+    ingest(before)
+    lake = ingest({**before, FILE if gone == "first" else other: jsonl(user("so"))})
+    assert {key: row["web_searches"] or 0 for key, row in requests(lake).items()} == expected
 
 
 def test_rule_18_side_calls_are_not_guessed(ingest: Ingest) -> None:

@@ -64,3 +64,13 @@ def test_today_and_yesterday_are_days(run: Run, on: list[str]) -> None:
     assert run(*at, "--since", "today", "--until", "Today").out.splitlines()[1].startswith(f"{day},all,2,")
     assert run(*at, "--until", "yesterday").out.count("\n") == 1
     assert run(*at, "--since", "yesterday").out.count("\n") == 2
+
+
+def test_requests_without_a_time_are_still_requests(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "logs" / "-p"
+    folder.mkdir(parents=True)
+    (folder / f"{S1}.jsonl").write_bytes(jsonl(assistant("msg_1", usage(5), None)))
+    lake = ["--lake", str(tmp_path / "lake")]
+    assert run("ingest", "--root", str(folder.parent), *lake).code == 0
+    told = said(run, "cost", "daily", *lake, "--no-refresh", "--format", "csv", "--since", "2026-05-01")
+    assert told == f"{FIRST}--since 2026-05-01: none of the lake's requests, 1, has a time"

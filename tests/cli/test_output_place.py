@@ -79,7 +79,8 @@ def test_a_file_that_may_be_a_transcript_is_not_replaced(run: Run, logs: Path, t
     (tmp_path / name).unlink()
     assert run(*COST, *on, "--output", str(tmp_path / name)).code == 0
     assert (tmp_path / name).read_bytes().startswith(b"month,")
-    for again, earlier in (("again.csv", b"an earlier answer"), ("again.jsonl", b'{"month": "2026-05", "cost": 1}\n')):
+    long = b'{"head": "%s"}\n' % (b"x" * 100_000)
+    for again, earlier in (("again.csv", b"an earlier answer"), ("again.jsonl", b'{"cost": 1}\n'), ("a.jsonl", long)):
         (tmp_path / again).write_bytes(earlier)
         assert run(*COST, *on, "--output", str(tmp_path / again)).code == 0
         assert (tmp_path / again).read_bytes().startswith(b"month,")

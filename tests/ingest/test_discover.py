@@ -243,3 +243,10 @@ def test_what_is_removed_during_the_walk_is_left_out(
     monkeypatch.setattr(os, "scandir", listing)
     found = discover([tmp_path], "h")
     assert below(tmp_path, found) == (["-p/a.jsonl"] if folder else ["-p/a.jsonl", "-q/b.jsonl"])
+
+
+def test_a_root_of_an_unknown_user_is_said_in_a_line(tmp_path: Path) -> None:
+    with pytest.raises(
+        SourceError, match=r"^~nobody-of-that-name/logs: could not determine home directory; check --root$"
+    ):
+        discover(["~nobody-of-that-name/logs"], "h")

@@ -10,6 +10,7 @@ from accounting.transcripts import S1, S2, assistant, jsonl, usage
 
 from tokenlake.errors import LakeDamagedError
 from tokenlake.ingest.pipeline import ingest as run
+from tokenlake.lake import Lake
 from tokenlake.store.checksums import checksum
 
 MAY = jsonl(assistant("m1", usage(5), "2026-05-10T09:00:00Z"), assistant("m2", usage(7), "2026-05-10T09:01:00Z"))
@@ -59,3 +60,12 @@ def test_damaged_requests_are_told_by_the_totals(ingest, logs: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(LakeDamagedError, match="restore the file, or ingest into a new --lake"):
         run(lake.path, [logs], host="h")
+
+
+def test_a_lake_that_lost_some_is_merged_as_it_was(ingest, logs: Path, tmp_path: Path) -> None:
+    lake = ingest({f"-p/{S1}.jsonl": MAY})
+    for path in map(Path, lake.snapshot().paths("request_sums")):
+        path.unlink()
+    into = Lake(tmp_path / "into")
+    into.merge(lake.path)
+    assert into.sql("select sum(requests) as requests from request_sums").to_pylist() == [{"requests": 2}]

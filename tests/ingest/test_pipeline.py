@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from accounting.transcripts import S1, S2, S3, assistant, jsonl, line, usage, user
 
-from tokenlake.ingest import pipeline, segment
+from tokenlake.ingest import merge, pipeline, segment
 from tokenlake.lake import Lake
 from tokenlake.store import lock
 
@@ -243,3 +244,25 @@ def test_a_name_that_is_not_text_stops_nothing(ingest, logs: Path) -> None:
     lake = ingest({"-p/b.jsonl": jsonl(assistant("msg_2", usage(7)))})
     assert lake.sql("select sum(output_tokens)::bigint as output from requests").to_pylist() == [{"output": 12}]
     assert lake.refresh([logs], host="h").files_unchanged == 2
+
+
+def test_no_step_goes_on_behind_one_that_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lock is free once the error is out: a thread that still wrote would write into the next writer's files."""
+    failed, ended = threading.Event(), threading.Event()
+    merge_requests = merge.Merger._merge_requests
+
+    def fail(self: merge.Merger, con: object) -> None:
+        failed.set()
+        raise RuntimeError("the tide is out")
+
+    def late(self: merge.Merger, con: Any) -> None:
+        failed.wait()
+        merge_requests(self, con)
+        ended.set()
+
+    monkeypatch.setattr(merge.Merger, "_merge_others", fail)
+    monkeypatch.setattr(merge.Merger, "_merge_requests", late)
+    (tmp_path / "a.jsonl").write_bytes(jsonl(assistant()))
+    with pytest.raises(RuntimeError, match="the tide is out"):
+        Lake(tmp_path / "lake").refresh([tmp_path / "a.jsonl"], host="h")
+    assert ended.is_set()

@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING
 from tokenlake.errors import LakeDamagedError, LakeError
 from tokenlake.ingest import history, quota
 from tokenlake.ingest.merge import COPIES
-from tokenlake.schema import EVENTS, FILES, KNOWN_PROMPTS, PROMPTS, QUOTA_SAMPLES, RECORDS, TEXTS, Table
+from tokenlake.schema import (
+    EVENTS,
+    FILES,
+    KNOWN_PROMPTS,
+    PROMPTS,
+    QUOTA_SAMPLES,
+    RECORDS,
+    REQUEST_SUMS,
+    TEXTS,
+    Table,
+)
 from tokenlake.store import catalog, partitions
 from tokenlake.store.catalog import Snapshot
 from tokenlake.store.ledger import IS_BESIDE
@@ -97,7 +107,9 @@ def other_lake(root: Path, other: Path) -> Snapshot:
         raise LakeError(f"{other} is the lake itself: name another to merge into it")
     snapshot = catalog.read(other)
     inside = os.path.realpath(other) + os.sep
-    for name in (name for names in snapshot.files.values() for name in names):
+    # Sums are derived from the requests, and made anew here.
+    read = {table: names for table, names in snapshot.files.items() if table != REQUEST_SUMS.name}
+    for name in (name for names in read.values() for name in names):
         path = os.path.realpath(other / name)
         if not path.startswith(inside) or not os.path.isfile(path):
             raise LakeDamagedError(f"{other}: its data file {name} is missing; restore it from a backup")

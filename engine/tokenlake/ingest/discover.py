@@ -78,7 +78,7 @@ def discover(roots: Sequence[str | os.PathLike[str]] | None, host: str) -> Disco
     else:
         if not all(map(os.fspath, roots)):
             raise SourceError("a root is empty: name a folder with --root")
-        wanted = [Path(root).expanduser() for root in roots]
+        wanted = [_expanded(Path(root)) for root in roots]
     real = _without_nested(_existing(wanted))
     warnings: list[str] = []
     links: list[str] = []
@@ -108,6 +108,13 @@ def file_id(host: str, path: str) -> int:
     """The number that stands for a transcript: a 63-bit hash of host and path, the same in every ingest."""
     digest = hashlib.blake2b(f"{host}\0{path}".encode("utf-8", "surrogateescape"), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
+
+
+def _expanded(root: Path) -> Path:
+    try:
+        return root.expanduser()
+    except RuntimeError as error:
+        raise SourceError(f"{root}: {str(error).rstrip('.').lower()}; check --root") from None
 
 
 def _is_folder(path: Path) -> bool:

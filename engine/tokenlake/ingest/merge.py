@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Collection
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,7 +56,10 @@ COPIES = {
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """The rows that a segment adds to each table, as queries: rows as logged, of whole transcripts or their tails."""
+    """The rows that a segment adds to each table, as queries: rows as logged, of whole transcripts or their tails.
+
+    `made_before` are statements that make what these queries read, but for `session_files`.
+    """
 
     session_files: str
     usage_rows: str
@@ -64,12 +67,32 @@ class Logged:
     texts: str
     prompts: str
     events: str
+    made_before: tuple[str, ...] = ()
 
 
+# Requests whose searches are told anew, or no longer: by calls and results that are new, or that go.
 _SEARCHED_ANEW = "select key from tool_uses semi join new_tool_rows using (tool_use_id)"
+_NO_LONGER_SEARCHED = """
+select key from {earlier}
+semi join (select tool_use_id from {earlier} semi join replaced using (file_id)) using (tool_use_id)
+where side = 'use'
+"""
 
 PARSED_RECORDS = Logged(
-    claude.SESSION_FILES, claude.USAGE_ROWS, claude.TOOL_ROWS, claude.TEXTS, claude.PROMPTS, claude.EVENTS
+    claude.SESSION_FILES,
+    claude.USAGE_ROWS,
+    claude.TOOL_ROWS,
+    claude.TEXTS,
+    claude.PROMPTS,
+    claude.EVENTS,
+    made_before=(
+        f"create or replace view record_log as {claude.RECORD_LOG}",
+        f"create or replace table embedded as {claude.EMBEDDED}",
+        f"create or replace table times as {claude.TIMES}",
+        f"create or replace table turns as {claude.TURNS}",
+        f"create or replace view said as {claude.SAID}",
+        f"create or replace view results as {claude.RESULTS}",
+    ),
 )
 
 
@@ -101,8 +124,6 @@ class Merger:
         self._numbers = itertools.count()
         self._replacing = False
         self._lock = threading.Lock()
-        # The same threads for every segment: each new one would take memory of its own, and keep it.
-        self._pool = ThreadPoolExecutor(len(self.cursors), "tokenlake-merger")
         con.execute(claude.MACROS)
         con.execute(dedup.MACROS)
         # What is known of a session only changes with its records: the others' rows stay.
@@ -121,23 +142,20 @@ class Merger:
 
     def merge(self) -> None:
         """Merges the rows that are new since the last call."""
-        self._merge_session_files()
-        self.con.execute(f"create or replace table new_tool_rows as {self.logged.tool_rows}")
-        self._earlier_tool_rows = self._live(TOOL_ROWS)
-        done = [
-            self._pool.submit(self._merge_requests, self.cursors[0]),
-            self._pool.submit(self._merge_others, self.cursors[1]),
-        ]
-        wait(done)
-        for each in done:
-            each.result()
+        self._both((self._merge_session_files, self.con), (self._make_ready, self.cursors[1]))
+        self._both((self._merge_requests, self.cursors[0]), (self._merge_others, self.cursors[1]))
         self._replacing = False
         self.con.execute("delete from replaced")
         self.con.execute("drop table new_tool_rows")
 
+    def _both(self, *steps: tuple[Callable[[Connection], None], Connection]) -> None:
+        """Takes steps that do not depend on each other, at the same time; none goes on behind an interrupt."""
+        with ThreadPoolExecutor(len(steps), "tokenlake-merger") as pool:
+            for done in [pool.submit(step, con) for step, con in steps]:
+                done.result()
+
     def finish(self, raw_files: list[Path]) -> None:
         """Adds the files of kept records and makes the sessions table anew, once everything else is merged."""
-        self._pool.shutdown()
         root = self.snapshot.root
         self.snapshot = self.snapshot.changed(RECORDS.name, [], [str(path.relative_to(root)) for path in raw_files])
         self._compact(self.con, RECORDS)
@@ -153,14 +171,21 @@ class Merger:
 
     # --- the tables ------------------------------------------------------------------------------------------
 
-    def _merge_session_files(self) -> None:
-        con, live = self.con, self._live(SESSION_FILES)
+    def _make_ready(self, con: Connection) -> None:
+        for statement in self.logged.made_before:
+            con.execute(statement)
+        con.execute(f"create or replace table new_tool_rows as {self.logged.tool_rows}")
+        self._earlier_tool_rows = self._live(TOOL_ROWS)
+
+    def _merge_session_files(self, con: Connection) -> None:
+        live = self._live(SESSION_FILES)
+        con.execute(f"create or replace temp table new_session_files as {self.logged.session_files}")
         con.execute(
             f"create or replace temp view parts as select * from {live} anti join replaced using (file_id)"
-            f" union all by name ({self.logged.session_files})"
+            " union all by name select * from new_session_files"
         )
         self._touch_sessions(
-            con, f"select session_id from {live} semi join replaced using (file_id)", self.logged.session_files
+            con, f"select session_id from {live} semi join replaced using (file_id)", "select * from new_session_files"
         )
         con.execute("create or replace temp view session_parts as select * from " + live)
         con.execute("create or replace temp table earlier_starts as " + dedup.STARTS)
@@ -183,7 +208,8 @@ class Merger:
         self._gather_searches(con)
         hit: list[str] = []
         if known:
-            self._touch(con, USAGE_ROWS, "key", "new_usage_rows", extra=_SEARCHED_ANEW)
+            gone = [_NO_LONGER_SEARCHED.format(earlier=self._earlier_tool_rows)] if self._replacing else []
+            self._touch(con, USAGE_ROWS, "key", "new_usage_rows", extra=[_SEARCHED_ANEW, *gone])
             logged = partitions.relation(USAGE_ROWS, self._hit(con, USAGE_ROWS, "key"))
             con.execute(
                 f"create or replace temp table usage as select * from {logged}"
@@ -303,12 +329,10 @@ class Merger:
         key: str,
         new: str,
         copies: Table | None = None,
-        extra: str | None = None,
+        extra: Collection[str] = (),
     ) -> None:
         """Fills `touched` with the ids whose rows may come out differently now."""
-        ids = [f"select {key} as touched_id from {new}"]
-        if extra:
-            ids.append(extra)
+        ids = [f"select {key} as touched_id from {new}", *extra]
         for source in (table, copies) if copies else (table,):
             if self._replacing:
                 ids.append(f"select {key} from {self._live(source)} semi join replaced using (file_id)")

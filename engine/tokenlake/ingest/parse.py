@@ -26,6 +26,8 @@ PARSED = ("assistants", "others", "second_look", "blanks")
 `blanks` (file_id, bytes) has the blank bytes of transcripts, newlines aside.
 """
 
+_FEW = 100  # rows: each that is taken out of a table makes a piece more of it
+
 _Line = tuple[int, int, int, int, int, int, str, bool, str]  # as in _lines_table
 
 
@@ -134,7 +136,9 @@ class Parser:
 
         table = self.queries[name]
         gone = np.flatnonzero(np.isin(table["row"].to_numpy(), rows))
-        if gone.size:  # giants were never parsed
+        if gone.size > _FEW:
+            self.queries[name] = table.filter(pa.array(~_marked(gone, table.num_rows)))
+        elif gone.size:  # giants were never parsed
             # Nearly all rows stay: the pieces between those that go are not copied.
             bounds = [-1, *gone.tolist(), table.num_rows]
             pieces = [table.slice(a + 1, b - a - 1) for a, b in itertools.pairwise(bounds) if b - a > 1]
@@ -202,9 +206,13 @@ class Parser:
 
 def _at(rows: Sequence[int] | Integers, batch: Batch) -> npt.NDArray[np.bool_]:
     """For each line of the batch, whether it is one of `rows`."""
-    chosen = np.zeros(len(batch.ends), dtype=np.bool_)
-    chosen[rows] = True
-    return chosen
+    return _marked(rows, len(batch.ends))
+
+
+def _marked(places: Sequence[int] | Integers, length: int) -> npt.NDArray[np.bool_]:
+    marked = np.zeros(length, dtype=np.bool_)
+    marked[places] = True
+    return marked
 
 
 def _blanks_table(batch: Batch, blank: Integers) -> pa.Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -17,7 +17,6 @@ from tokenlake.ingest.read import BATCH_BYTES, Batch, Progress, Reader
 from tokenlake.ingest.salvage import Reject
 from tokenlake.ingest.summary import IngestSummary
 from tokenlake.schema import RECORDS
-from tokenlake.sources import claude
 from tokenlake.store import partitions
 from tokenlake.store.catalog import Snapshot
 
@@ -86,11 +85,10 @@ class Ingestion:
 
         tell()
         batches = self.reader.batches()
-        with ThreadPoolExecutor(len(self.parsers), "tokenlake-parser") as pool:
-            complete = False
-            while not complete:
-                complete = self._parse_segment(pool, batches, tell)
-                self._merge_segment(complete)
+        complete = False
+        while not complete:
+            complete = self._parse_segment(batches, tell)
+            self._merge_segment(complete)
         self.merger.finish(self.raw_files)
 
     @property
@@ -110,7 +108,7 @@ class Ingestion:
 
     # --- steps -----------------------------------------------------------------------------------------------
 
-    def _parse_segment(self, pool: Executor, batches: Iterator[Batch], tell: Callable[[], None]) -> bool:
+    def _parse_segment(self, batches: Iterator[Batch], tell: Callable[[], None]) -> bool:
         """Parses batches, one parser a thread, until the segment is full; whether there are no more."""
         lock = threading.Lock()
         parsed_bytes, complete = 0, False
@@ -134,10 +132,9 @@ class Ingestion:
                     parsed_bytes += max(0, 4 * held_bytes - size)
                     tell()
 
-        done = [pool.submit(work, parser) for parser in self.parsers]
-        wait(done)
-        for each in done:
-            each.result()
+        with ThreadPoolExecutor(len(self.parsers), "tokenlake-parser") as pool:
+            for done in [pool.submit(work, parser) for parser in self.parsers]:
+                done.result()
         return complete
 
     def _merge_segment(self, complete: bool) -> None:
@@ -155,12 +152,6 @@ class Ingestion:
             tables = [table for parser in self.parsers for table in parser.parsed[name]]
             for connection in (con, *self.merger.cursors):  # what is registered is known to one connection only
                 connection.register(name, pa.concat_tables(tables))
-        con.execute(f"create or replace view record_log as {claude.RECORD_LOG}")
-        con.execute(f"create or replace table embedded as {claude.EMBEDDED}")
-        con.execute(f"create or replace table times as {claude.TIMES}")
-        con.execute(f"create or replace table turns as {claude.TURNS}")
-        con.execute(f"create or replace view said as {claude.SAID}")
-        con.execute(f"create or replace view results as {claude.RESULTS}")
         self.merger.merge()
         entries.count(con)
         for connection in (con, *self.merger.cursors):
