@@ -26,7 +26,7 @@ from tokenlake.store.newest import on_newest
 if TYPE_CHECKING:
     import duckdb
 
-SEGMENT_BYTES = 384 << 20
+SEGMENT_BYTES = 320 << 20
 """Bytes of transcripts whose rows are held before they are merged into the lake."""
 
 
