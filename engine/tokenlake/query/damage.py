@@ -26,6 +26,8 @@ def told(snapshot: Snapshot, error: Exception, *, only_lake: bool) -> LakeDamage
     named = {name for names in snapshot.files.values() for name in names if str(snapshot.root / name) in reason}
     if not named and not _is_of_parquet(error):
         return None
+    if not named and not only_lake:
+        return None
     named_sums = named.intersection(snapshot.files.get(REQUEST_SUMS.name, ()))
     lost = str(snapshot.root / named_sums.pop()) if named_sums else None if named else sums.damaged(snapshot)
     if lost:
@@ -35,9 +37,7 @@ def told(snapshot: Snapshot, error: Exception, *, only_lake: bool) -> LakeDamage
         )
     if named:
         return LakeDamagedError(f"{snapshot.root}: {reason}; restore the file, or ingest anew")
-    if only_lake:
-        return LakeDamagedError(f"{snapshot.root}: a data file is damaged ({reason}): tokenlake doctor names it")
-    return None
+    return LakeDamagedError(f"{snapshot.root}: a data file is damaged ({reason}): tokenlake doctor names it")
 
 
 def _is_of_parquet(error: Exception) -> bool:
