@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from accounting.transcripts import S2, assistant, jsonl, tool_use, usage, user
 
-from tokenlake.errors import LakeError
+from tokenlake.errors import LakeDamagedError, LakeError
 from tokenlake.lake import Lake
 from tokenlake.store import catalog, lock, partitions
 from tokenlake.store.catalog import Snapshot
@@ -165,6 +165,23 @@ def test_the_ingest_after_a_killed_one_ends_as_an_undisturbed_one(
     else:
         lake.refresh(before.roots, host="h")
         assert rows(lake.path) == before.rows_after
+    assert tidy(lake)
+
+
+@pytest.mark.parametrize("table", ["usage_rows", "requests", "sessions"])
+@pytest.mark.parametrize("damage", ["lost", "cut short", "overwritten"])
+def test_a_damaged_data_file_is_the_lakes_matter(before: Before, lake: Lake, table: str, damage: str) -> None:
+    path = Path(lake.snapshot().paths(table)[0])
+    whole = path.read_bytes()
+    if damage == "lost":
+        path.unlink()
+    else:
+        path.write_bytes(whole[: len(whole) // 2] if damage == "cut short" else whole[:4] + b"Z" * 400 + whole[404:])
+    with pytest.raises(LakeDamagedError, match=r"restore the file|tokenlake doctor names it") as raised:
+        lake.refresh(before.roots, host="h")
+    assert str(path if damage != "overwritten" else lake.path) in str(raised.value)
+    path.write_bytes(whole)
+    assert rows(lake.path) == before.rows
     assert tidy(lake)
 
 

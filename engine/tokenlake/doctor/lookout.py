@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tokenlake.errors import LakeError, SourceError
 from tokenlake.ingest import plan
-from tokenlake.ingest.discover import FoundFile, default_roots
+from tokenlake.ingest.discover import FoundFile, default_roots, remembered_roots
 from tokenlake.ingest.history import configurations
 from tokenlake.ingest.plan import Plan
 from tokenlake.schema import FILES
@@ -44,11 +44,11 @@ def look(snapshot: Snapshot, roots: Sequence[Path], host: str, lost: AbstractSet
     """
     remembered = snapshot.settings.roots.get(host, ()) if not roots else ()
     gone = tuple(folder for folder in remembered if not os.path.exists(folder))
-    wanted: list[str | os.PathLike[str]] = [*roots, *(folder for folder in remembered if folder not in gone)]
     entries = _ledger(snapshot, lost)
     is_known = entries is not None and snapshot.commit > 0
     try:
-        found, todo = plan.look(wanted or None, host, entries or {})
+        wanted = roots or remembered_roots(snapshot.settings.roots, host)
+        found, todo = plan.look(wanted, host, entries or {})
     except SourceError as error:
         return Logs((), (str(error),), gone, entries=entries)
     projects = {os.path.join(folder, "projects") for folder in configurations(found)}

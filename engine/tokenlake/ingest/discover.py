@@ -62,6 +62,25 @@ def default_roots(environment: Mapping[str, str]) -> list[Path]:
     return [folder if folder.name == "projects" else folder / "projects" for folder in folders]
 
 
+def present_default_roots() -> list[Path]:
+    """Those of the default roots that are there."""
+    return [root for root in default_roots(os.environ) if _is_folder(root)]
+
+
+def remembered_roots(remembered: Mapping[str, Sequence[str]], host: str) -> list[str] | None:
+    """The folders that a lake remembers of a host and that are there; None where it remembers none.
+
+    Raises SourceError where none of them is there: another folder in their place would be a surprise.
+    """
+    folders = remembered.get(host)
+    if not folders:
+        return None
+    there = [folder for folder in folders if os.path.exists(folder)]
+    if not there:
+        raise SourceError(f"{', '.join(folders)}: no longer there; name a folder with --root")
+    return there
+
+
 def discover(roots: Sequence[str | os.PathLike[str]] | None, host: str) -> Discovery:
     """Walks the roots (default: where agents keep their logs) and lists every transcript once.
 
@@ -71,7 +90,7 @@ def discover(roots: Sequence[str | os.PathLike[str]] | None, host: str) -> Disco
     Raises SourceError where a given root does not exist, cannot be read, or no default root exists.
     """
     if roots is None:
-        wanted = [root for root in default_roots(os.environ) if _is_folder(root)]
+        wanted = present_default_roots()
         if not wanted:
             places = ", ".join(str(root) for root in default_roots(os.environ))
             raise SourceError(f"no transcripts: none of {places} exists; name a folder with --root")

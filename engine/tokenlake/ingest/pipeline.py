@@ -15,7 +15,7 @@ from tokenlake.errors import LakeDamagedError, SourceError
 from tokenlake.ingest import beside, history, quota, writing
 from tokenlake.ingest.beside import Look
 from tokenlake.ingest.commit import commit
-from tokenlake.ingest.discover import Discovery
+from tokenlake.ingest.discover import Discovery, is_below, present_default_roots, remembered_roots, shown
 from tokenlake.ingest.plan import Plan, look
 from tokenlake.ingest.summary import IngestSummary
 from tokenlake.schema import SCHEMA_VERSION
@@ -65,7 +65,8 @@ def ingest(
     news = on_newest(found, lambda newest: _look(con, newest, roots, host), LakeDamagedError)
     snapshot = news.snapshot
     summary = IngestSummary(files_found=len(news.discovery.files))
-    settings = _told(snapshot.settings, host, (), keep_text, keep_raw)
+    named = _named(con, news, roots, host)
+    settings = _told(snapshot.settings, host, named if catalog.exists(root) else (), keep_text, keep_raw)
     if (roots is not None or not catalog.exists(root)) and (reason := news.could_not_be_read):
         raise SourceError(f"nothing could be read: {reason}; check the permissions")
     if news.any or settings != snapshot.settings:
@@ -73,7 +74,6 @@ def ingest(
             if latest.commit != snapshot.commit:  # another process was faster
                 news = _look(con, latest, roots, host)
                 snapshot = latest
-            named = news.discovery.roots if roots is not None else ()
             snapshot = replace(snapshot, settings=_told(snapshot.settings, host, named, keep_text, keep_raw))
             summary, snapshot = _write(con, snapshot, news, host, jobs, progress, now or datetime.now(UTC))
     else:
@@ -135,7 +135,8 @@ def _look(
 
     try:
         entries = ledger.load(con, snapshot)
-        discovery, todo = look(roots if roots is not None else _remembered(snapshot.settings, host), host, entries)
+        wanted = roots if roots is not None else remembered_roots(snapshot.settings.roots, host)
+        discovery, todo = look(wanted, host, entries)
         looks = (
             *beside.look(quota.KIND, quota.places(discovery.roots, snapshot.root, host), entries),
             *beside.look(history.KIND, history.places(discovery, host), entries),
@@ -150,10 +151,21 @@ def _damaged(snapshot: Snapshot, error: Exception) -> LakeDamagedError:
     return LakeDamagedError(f"{snapshot.root}: {reason}; restore the file, or ingest into a new --lake")
 
 
-def _remembered(settings: Settings, host: str) -> list[str] | None:
-    """The folders that were named for this host and still exist; None where none were."""
-    named = settings.roots.get(host)
-    return [folder for folder in named if os.path.exists(folder)] or None if named else None
+def _named(
+    con: duckdb.DuckDBPyConnection, news: _News, roots: Sequence[str | os.PathLike[str]] | None, host: str
+) -> tuple[str, ...]:
+    """The folders that later ingests look into as well, for they were named now.
+
+    They take the place of the agents' own: of these, those that were read before are named with them.
+    """
+    if roots is None or not news.discovery.files:
+        return ()
+    if host in news.snapshot.settings.roots:
+        return news.discovery.roots
+    known = [entry.path for entry in ledger.load(con, news.snapshot).values() if entry.host == host]
+    own = map(os.path.realpath, present_default_roots())
+    read = [root for root in own if any(is_below(path, shown(root)) for path in known)]
+    return (*read, *news.discovery.roots)
 
 
 def _told(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tokenlake.errors import LakeError, LakeUnwritableError
 from tokenlake.ingest.commit import STAGING_NAME, clean, commit
 from tokenlake.schema import SCHEMA_VERSION
-from tokenlake.store import catalog, lock, private
+from tokenlake.store import catalog, damage, lock, private
 from tokenlake.store.catalog import Snapshot
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ def _remove_leftovers(snapshot: Snapshot) -> None:
 def staged(con: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> Iterator[Path]:
     """An empty folder for new data files, beside those of `snapshot`; `con` is set up to write them.
 
-    What fails inside leaves the lake as it was. Raises LakeError where the disk does not take what is written.
+    What fails inside leaves the lake as it was. Raises LakeError where the disk does not take what is written,
+    LakeDamagedError where a data file of the lake cannot be read.
     """
     import duckdb
 
@@ -89,12 +90,14 @@ def staged(con: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> Iterator[Path]
     except Exception as error:
         with suppress(OSError, LakeError):
             clean(catalog.read(snapshot.root, older=True))
+        reason = _first_line(error)
+        if isinstance(error, duckdb.Error) and (said := damage.told(snapshot, error, reason, only_lake=True)):
+            raise said from error
         if not isinstance(error, OSError | duckdb.IOException | duckdb.OutOfMemoryException):
             raise
         # Nothing was published: publishing is the last that can fail.
-        # The engine's own errors may also be of a data file that is lost.
         kind = LakeUnwritableError if isinstance(error, OSError) else LakeError
-        raise kind(f"{snapshot.root}: cannot be written: {_first_line(error)}; the lake is as it was before") from error
+        raise kind(f"{snapshot.root}: cannot be written: {reason}; the lake is as it was before") from error
 
 
 def give_back_memory(con: duckdb.DuckDBPyConnection) -> None:

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from tokenlake import schema
 from tokenlake.errors import QueryError
-from tokenlake.query import damage, spill, sums, views
+from tokenlake.query import spill, sums, views
 from tokenlake.query.filters import Filters
 from tokenlake.query.prices.columns import PRICE_TABLES
 from tokenlake.query.saved import explained, shipped_folder
 from tokenlake.query.views import View
+from tokenlake.store import damage
 from tokenlake.store.catalog import Snapshot
 from tokenlake.store.sums import present
 
@@ -93,7 +94,7 @@ def connect(
             )
     except duckdb.Error as error:
         connection.close()
-        if said := damage.told(snapshot, error, only_lake=True):
+        if said := damage.told(snapshot, error, explained(error)[0], only_lake=True):
             raise said from error
         raise
     except BaseException:

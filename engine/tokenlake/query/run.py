@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from tokenlake.errors import LakeDamagedError, QueryError, UsageError
-from tokenlake.query import damage, pricing, saved
+from tokenlake.query import pricing, saved
 from tokenlake.query.connect import connect
 from tokenlake.query.filters import NAMES, Filters, read_instant, read_since, read_until
 from tokenlake.query.prices.columns import PRICE_TABLES
@@ -17,6 +17,7 @@ from tokenlake.query.saved import explained
 from tokenlake.query.statements import execute, said
 from tokenlake.query.views import effective_filters, reached
 from tokenlake.query.zones import machine_zone, zone
+from tokenlake.store import damage
 from tokenlake.store.catalog import Snapshot
 from tokenlake.store.newest import on_newest
 
@@ -174,7 +175,7 @@ def _attempt(snapshot: Snapshot, settings: Settings, answer: Answer, needs: Need
         # Whatever DuckDB says about a file of the lake is about the lake, not about the query.
         if isinstance(cause, duckdb.Error):
             only_lake = cause is error or not needs.get("allow_external")  # what is said beside the rows reads no other
-            if said := damage.told(snapshot, cause, only_lake=only_lake):
+            if said := damage.told(snapshot, cause, explained(cause)[0], only_lake=only_lake):
                 raise said from error
         if cause is error:
             raise QueryError(explained(error)[0]) from error

@@ -30,7 +30,7 @@ COPIES_PREFIX = "copies_"
 class Settings:
     """How a lake is filled: what an ingest was told once holds for the later ones.
 
-    `roots` are the folders that were named for each host; without any, the places where agents keep their logs.
+    `roots` are the folders to look into for each host, if any was named; else it is where agents keep their logs.
     """
 
     keep_text: bool = True

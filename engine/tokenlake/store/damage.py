@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from tokenlake.errors import LakeDamagedError
-from tokenlake.query.saved import explained
 from tokenlake.schema import REQUEST_SUMS
 from tokenlake.store import sums
 from tokenlake.store.catalog import Snapshot
@@ -16,13 +15,13 @@ def is_of_files(error: Exception) -> bool:
     return isinstance(error, duckdb.IOException | duckdb.InvalidInputException) or _is_of_parquet(error)
 
 
-def told(snapshot: Snapshot, error: Exception, *, only_lake: bool) -> LakeDamagedError | None:
+def told(snapshot: Snapshot, error: Exception, reason: str, *, only_lake: bool) -> LakeDamagedError | None:
     """The engine's error as one of a data file of the snapshot; None where it is not about one.
 
-    `only_lake` says that no other files were read: then what the reader of Parquet says of bytes that make no sense,
-    without a file's name, is about the lake as well.
+    `reason` is what the error says, without the SQL, which may name many files. `only_lake` says that no other files
+    were read: then what the reader of Parquet says of bytes that make no sense, without a file's name, is about the
+    lake as well.
     """
-    reason = explained(error)[0]  # without the SQL, which may name many files
     named = {name for names in snapshot.files.values() for name in names if str(snapshot.root / name) in reason}
     if not named and not _is_of_parquet(error):
         return None
@@ -36,7 +35,7 @@ def told(snapshot: Snapshot, error: Exception, *, only_lake: bool) -> LakeDamage
             "and the next ingest that writes makes it again"
         )
     if named:
-        return LakeDamagedError(f"{snapshot.root}: {reason}; restore the file, or ingest anew")
+        return LakeDamagedError(f"{snapshot.root}: {reason}; restore the file, or ingest into a new --lake")
     return LakeDamagedError(f"{snapshot.root}: a data file is damaged ({reason}): tokenlake doctor names it")
 
 
