@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tokenlake.errors import LakeError, UsageError
-from tokenlake.sources import claude
+from tokenlake.sources.claude.files import SUFFIXES, looks_like_record
 from tokenlake.store import catalog
 
 _HEAD_BYTES = 4 << 20
@@ -29,7 +29,7 @@ def check(file: Path, lake: Path | None, roots: Sequence[Path]) -> None:
     for root in _folders_of_transcripts(folder, roots):
         if real.is_relative_to(root):
             raise UsageError(f"--output {file}: is in a folder of transcripts, {root}: name another place")
-    if real.name.lower().endswith(claude.SUFFIXES) and _may_be_transcript(real):
+    if real.name.lower().endswith(SUFFIXES) and _may_be_transcript(real):
         raise UsageError(f"--output {file}: is there, and may be a transcript: name a new file")
 
 
@@ -45,7 +45,7 @@ def _may_be_transcript(file: Path) -> bool:
     if file.suffix.lower() != ".jsonl" or not head:
         return bool(head)
     try:
-        return claude.looks_like_record(json.loads(head.partition(b"\n")[0]))
+        return looks_like_record(json.loads(head.partition(b"\n")[0]))
     except ValueError:
         return True
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from tokenlake.ingest import compare, writing
 from tokenlake.ingest.commit import commit
-from tokenlake.ingest.merge import COPIES, Logged, Merger
+from tokenlake.ingest.logged import Logged
+from tokenlake.ingest.merge import COPIES, Merger
 from tokenlake.ingest.pipeline import SEGMENT_BYTES, with_totals
 from tokenlake.ingest.summary import IngestSummary, MergeSummary
 from tokenlake.schema import (
@@ -37,7 +38,7 @@ from tokenlake.store.catalog import Settings, Snapshot
 if TYPE_CHECKING:
     import duckdb
 
-# A lake that keeps no text takes none over (what an event says is in its detail; see sources/claude.py).
+# A lake that keeps no text takes none over (what an event says is in its detail; see sources/claude/rows.py).
 _KEPT_TEXT = "replace (case when getvariable('keep_text') then text end as text)"
 _KEPT_DETAIL = """replace (
   case when getvariable('keep_text') or detail is null then detail

@@ -11,7 +11,7 @@ from pathlib import Path
 from stat import S_ISDIR
 
 from tokenlake.errors import SourceError
-from tokenlake.sources import claude
+from tokenlake.sources.claude.files import SUFFIXES, kind_of
 
 _LINKS_NAMED = 10
 """How many links out of the roots are named: a tree that is none of transcripts may hold thousands."""
@@ -105,7 +105,7 @@ def discover(roots: Sequence[str | os.PathLike[str]] | None, host: str) -> Disco
     files: dict[str, FoundFile] = {}
     for root in real:
         for path, stat in _walk(root, real, warnings, links, unlisted):
-            kind = claude.kind_of(Path(path.removeprefix(root)) if path != root else Path(path))
+            kind = kind_of(Path(path.removeprefix(root)) if path != root else Path(path))
             if kind is not None and path not in files:
                 files[path] = FoundFile(file_id(host, path), path, kind, stat.st_size, stat.st_mtime_ns)
     warnings += links[:_LINKS_NAMED]
@@ -203,7 +203,7 @@ def _walk(
                         links.append(f"{entry.path}: a link out of the root, not followed; add --root {target}")
                 elif entry.is_dir():
                     folders.append(entry.path)
-                elif entry.name.endswith(claude.SUFFIXES) and entry.is_file():
+                elif entry.name.endswith(SUFFIXES) and entry.is_file():
                     yield entry.path, entry.stat()
             except FileNotFoundError:  # removed since the folder was listed
                 continue
@@ -213,4 +213,4 @@ def _walk(
 
 def _may_be_transcripts(entry: os.DirEntry[str], target: str) -> bool:
     """Whether a link stands for a transcript, by its own name, or for a folder."""
-    return entry.name.endswith(claude.SUFFIXES) or os.path.isdir(target)
+    return entry.name.endswith(SUFFIXES) or os.path.isdir(target)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tokenlake.errors import LakeDamagedError
-from tokenlake.ingest.read import BATCH_BYTES, Batch, Progress
+from tokenlake.ingest.batch import Batch
+from tokenlake.ingest.read import BATCH_BYTES, Progress
 from tokenlake.ingest.salvage import Reject
 from tokenlake.schema import FILES, RECORDS, REJECTS
 from tokenlake.store import partitions

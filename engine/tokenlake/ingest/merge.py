@@ -11,11 +11,12 @@ import itertools
 import threading
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tokenlake.ingest import dedup
+from tokenlake.ingest.logged import PARSED_RECORDS, Logged
 from tokenlake.schema import (
     EVENTS,
     PROMPTS,
@@ -30,7 +31,7 @@ from tokenlake.schema import (
     USAGE_ROWS,
     Table,
 )
-from tokenlake.sources import claude
+from tokenlake.sources.claude.macros import MACROS
 from tokenlake.store import partitions, sums
 from tokenlake.store.catalog import COPIES_PREFIX, Snapshot
 
@@ -54,22 +55,6 @@ COPIES = {
 """Where further copies of a record are kept, in case the kept one is rewritten away."""
 
 
-@dataclass(frozen=True, slots=True)
-class Logged:
-    """The rows that a segment adds to each table, as queries: rows as logged, of whole transcripts or their tails.
-
-    `made_before` are statements that make what these queries read, but for `session_files`.
-    """
-
-    session_files: str
-    usage_rows: str
-    tool_rows: str
-    texts: str
-    prompts: str
-    events: str
-    made_before: tuple[str, ...] = ()
-
-
 # Requests whose searches are told anew, or no longer: by calls and results that are new, or that go.
 _SEARCHED_ANEW = "select key from tool_uses semi join new_tool_rows using (tool_use_id)"
 _NO_LONGER_SEARCHED = """
@@ -78,28 +63,11 @@ semi join (select tool_use_id from {earlier} semi join replaced using (file_id))
 where side = 'use'
 """
 
-PARSED_RECORDS = Logged(
-    claude.SESSION_FILES,
-    claude.USAGE_ROWS,
-    claude.TOOL_ROWS,
-    claude.TEXTS,
-    claude.PROMPTS,
-    claude.EVENTS,
-    made_before=(
-        f"create or replace view record_log as {claude.RECORD_LOG}",
-        f"create or replace table embedded as {claude.EMBEDDED}",
-        f"create or replace table times as {claude.TIMES}",
-        f"create or replace table turns as {claude.TURNS}",
-        f"create or replace view said as {claude.SAID}",
-        f"create or replace view results as {claude.RESULTS}",
-    ),
-)
-
 
 class Merger:
     """Merges rows as logged into `snapshot`, segment after segment; new data files go to `staging`.
 
-    The database of `con` holds what the queries of `logged` read (for parsed records see sources/claude.py) and
+    The database of `con` holds what the queries of `logged` read (for parsed records see sources/claude/rows.py) and
     `paths` (file_id, path of every transcript known so far). `replaced` are the transcripts whose earlier rows are to
     be forgotten; that happens with the first segment. Tables that do not depend on each other are merged at the same
     time.
@@ -124,7 +92,7 @@ class Merger:
         self._numbers = itertools.count()
         self._replacing = False
         self._lock = threading.Lock()
-        con.execute(claude.MACROS)
+        con.execute(MACROS)
         con.execute(dedup.MACROS)
         # What is known of a session only changes with its records: the others' rows stay.
         con.execute("create or replace table touched_sessions (session_id varchar)")

@@ -9,7 +9,9 @@ import numpy as np
 
 from tokenlake.ingest.prepared import PreparedQueries
 from tokenlake.ingest.salvage import GIANT_BYTES, HEAD_BYTES, Reject, salvage
-from tokenlake.sources import ccusage, claude
+from tokenlake.sources import ccusage
+from tokenlake.sources.claude import doubts, parsing
+from tokenlake.sources.claude.second_look import LOOKED_AT, LOOKS_TAKEN, second_look, suspect_looks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,10 +20,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
-    from tokenlake.ingest.read import Batch, Integers
+    from tokenlake.ingest.batch import Batch, Integers
 
 PARSED = ("assistants", "others", "second_look", "blanks")
-"""The relations that parsing fills; sources/claude.py says what their columns are.
+"""The relations that parsing fills; sources/claude/ says what their columns are.
 
 `blanks` (file_id, bytes) has the blank bytes of transcripts, newlines aside.
 """
@@ -52,8 +54,8 @@ class Parser:
     def add(self, batch: Batch) -> int:
         """Parses a batch; returns the bytes that are held of it. Its buffer is free to use afterwards."""
         queries = self.queries
-        queries["heads"] = batch.heads(claude.HEAD_BYTES)
-        as_assistant = queries.column(claude.LOOKS_LIKE_ASSISTANT)
+        queries["heads"] = batch.heads(parsing.HEAD_BYTES)
+        as_assistant = queries.column(parsing.LOOKS_LIKE_ASSISTANT)
         blank, lengths = batch.blank_edges(), batch.lengths()
         giant = lengths > GIANT_BYTES
         # Giants the engine could only parse in a multiple of their bytes: they are made smaller first.
@@ -63,15 +65,15 @@ class Parser:
         self._repaired = []
         self._blank = np.where(giant, 0, blank)
         queries["repaired"] = _lines_table([])
-        queries["assistants"] = self._parsed(claude.assistants, "assistant_lines")
-        queries["others"] = self._parsed(claude.others, "other_lines")
+        queries["assistants"] = self._parsed(parsing.assistants, "assistant_lines")
+        queries["others"] = self._parsed(parsing.others, "other_lines")
         self._parse_misjudged(batch)
-        suspects = self._found(claude.SUSPECT_ASSISTANTS, claude.SUSPECT_OTHERS)
+        suspects = self._found(doubts.SUSPECT_ASSISTANTS, doubts.SUSPECT_OTHERS)
         suspects |= self._unspoken(batch)
         suspects |= dict.fromkeys(np.flatnonzero(giant).tolist(), True)
         self._repair(batch, suspects)
         looks = self._look_again(batch)
-        if looks and self._repair(batch, self._found(claude.suspect_looks(looks))):
+        if looks and self._repair(batch, self._found(suspect_looks(looks))):
             self._look_again(batch)
         queries["blanks"] = _blanks_table(batch, self._blank)
         held_bytes = 0
@@ -98,12 +100,12 @@ class Parser:
 
     def _look_again(self, batch: Batch) -> set[str]:
         """Looks at some lines a second time, for what only they may hold; returns which looks that took."""
-        self.queries["looks"] = self.queries.table(claude.LOOKS_TAKEN)
+        self.queries["looks"] = self.queries.table(LOOKS_TAKEN)
         rows = self.queries["looks"]["row"].to_numpy()
         self.queries["lines"] = batch.to_arrow(_at(rows[rows < len(batch.ends)], batch))
-        self.queries["looked_at"] = self.queries.table(claude.LOOKED_AT)
+        self.queries["looked_at"] = self.queries.table(LOOKED_AT)
         looks = set(self.queries["looked_at"]["look"].unique().to_pylist())
-        self.queries["second_look"] = self.queries.table(claude.second_look(looks))
+        self.queries["second_look"] = self.queries.table(second_look(looks))
         return looks
 
     def _parse_misjudged(self, batch: Batch) -> None:
@@ -117,8 +119,8 @@ class Parser:
             for name, condition in wrong.items()
         }
         for name, right, parse in (
-            ("assistants", "others", claude.others),
-            ("others", "assistants", claude.assistants),
+            ("assistants", "others", parsing.others),
+            ("others", "assistants", parsing.assistants),
         ):
             if rows[name]:
                 self.queries["misjudged"] = batch.to_arrow(_at(rows[name], batch))
@@ -150,11 +152,11 @@ class Parser:
 
     def _unspoken(self, batch: Batch) -> dict[int, bool]:
         """The rows of assistant records whose first text is no string."""
-        rows = self.queries.column(claude.SPOKEN_JSON)
+        rows = self.queries.column(doubts.SPOKEN_JSON)
         if not rows.size:
             return {}
         self.queries["spoken"] = batch.to_arrow(_at(rows, batch))
-        return dict.fromkeys((row for (row,) in self.queries.rows(claude.SUSPECT_SPOKEN)), False)
+        return dict.fromkeys((row for (row,) in self.queries.rows(doubts.SUSPECT_SPOKEN)), False)
 
     def _repair(self, batch: Batch, suspects: dict[int, bool]) -> bool:
         """Replaces suspect rows by what salvage makes of their lines; whether there were any."""
@@ -175,8 +177,8 @@ class Parser:
                 repaired.append((*where, found.odd, flaw, found.kind == "assistant", found.raw))
         queries["repaired"] = _lines_table(repaired)
         for name, parse, side in (
-            ("assistants", claude.assistants, "as_assistant"),
-            ("others", claude.others, "not as_assistant"),
+            ("assistants", parsing.assistants, "as_assistant"),
+            ("others", parsing.others, "not as_assistant"),
         ):
             self._remove(name, rows)
             if any(line[-2] is (side == "as_assistant") for line in repaired):

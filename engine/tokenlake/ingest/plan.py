@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from tokenlake.ingest.archive import Archive
 from tokenlake.ingest.discover import Discovery, FoundFile, discover, is_below, shown
 from tokenlake.ingest.transcript import FINGERPRINT_BYTES, Task, ends_a_line, fingerprint, is_archive, open_transcript
-from tokenlake.sources import claude
+from tokenlake.sources.claude.files import is_stream_dump
 from tokenlake.store.ledger import BESIDE_KINDS, REFUSED_KINDS, Entry
 
 _HEAD_BYTES = 1 << 16
@@ -160,4 +160,4 @@ def _is_stream_dump(path: str) -> bool:
         record = json.loads(line)
     except (ValueError, RecursionError):
         return False
-    return isinstance(record, dict) and claude.is_stream_dump(record)
+    return isinstance(record, dict) and is_stream_dump(record)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tokenlake.ingest.values import Found, Values
-from tokenlake.sources import claude, claude_types
+from tokenlake.sources.claude import shapes, types
 
 HEAD_BYTES = 200
 GIANT_BYTES = 4 << 20
@@ -133,19 +133,19 @@ def _without_nul(raw: bytes) -> tuple[bytes, Callable[[int], int]]:
 
 def _recovered(values: Values, begin: int, found: Found, offset: int, refused: bool) -> Recovered:
     record = values.load(begin, found)
-    odd = claude_types.conform(record)
+    odd = types.conform(record)
     kind, length = record.get("type"), found.end - begin
     if not odd and not refused:
         # The doubt was unfounded: as it was logged.
         return Recovered(kind, offset, length, values.line[begin : found.end].decode("utf-8"), 0)
     if length > GIANT_BYTES:
-        record = claude.projected(record)
-        odd += claude_types.shorten(record, MAX_TEXT_CHARS)
+        record = shapes.projected(record)
+        odd += types.shorten(record, MAX_TEXT_CHARS)
     try:
         text = _dumped(record)
     except RecursionError:
         record = values.load_shallow(begin)
-        claude_types.conform(record)
+        types.conform(record)
         text = _dumped(record)
     return Recovered(kind, offset, length, storable(text), odd)
 

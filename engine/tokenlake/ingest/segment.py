@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from tokenlake.ingest import entries, writing
+from tokenlake.ingest.batch import Batch
 from tokenlake.ingest.merge import Merger
 from tokenlake.ingest.parse import PARSED, Parser
 from tokenlake.ingest.plan import Plan
-from tokenlake.ingest.read import BATCH_BYTES, Batch, Progress, Reader
+from tokenlake.ingest.read import BATCH_BYTES, Progress, Reader
 from tokenlake.ingest.salvage import Reject
 from tokenlake.ingest.summary import IngestSummary
 from tokenlake.schema import RECORDS

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tokenlake.ingest import entries
+from tokenlake.ingest.batch import BLANK
 from tokenlake.ingest.beside import Kind, Look, Row
 from tokenlake.ingest.read import BATCH_BYTES, Progress, Reader
 from tokenlake.ingest.salvage import HEAD_BYTES, Reject
@@ -16,7 +17,6 @@ from tokenlake.ingest.values import Values
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_BLANK = b"\0 \t\r\n"
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -107,7 +107,7 @@ def _rows_of_line(
             counts.last_ts = max((ts for ts in (counts.last_ts, *times) if ts), default=None)
             yield from told
             continue
-        bad = raw[begin:end].rstrip(_BLANK)
+        bad = raw[begin:end].rstrip(BLANK)
         counts.blank_bytes += end - begin - len(bad)
         counts.rejects.append(Reject(number, line, offset + begin, len(bad), problem, bad[:HEAD_BYTES]))
 
@@ -115,7 +115,7 @@ def _rows_of_line(
 def _next_byte(raw: bytes, position: int) -> int:
     """Where the next byte is that is not blank; a byte order mark is."""
     while True:
-        begin = len(raw) - len(raw[position:].lstrip(_BLANK))
+        begin = len(raw) - len(raw[position:].lstrip(BLANK))
         if not raw.startswith(_BOM, begin):
             return begin
         position = begin + len(_BOM)

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from tokenlake.sources import claude
+from tokenlake.sources.claude.files import RESUME_POINT, looks_like_record
 
 MAX_VALUES = 1_000_000
 """An object or list of more values than these is null inside a record: Python takes a hundred bytes for each.
@@ -76,14 +76,14 @@ class Values:
 
     def next_record(self, start: int) -> int:
         """Where the next whole record starts at or behind `start`; the end of the line where there is none."""
-        while mark := claude.RESUME_POINT.search(self.line, start):
+        while mark := RESUME_POINT.search(self.line, start):
             start = mark.start() + 1
             if mark.start() in self._unclosed:
                 continue
             found = self.at(mark.start())
             if found.problem:
                 continue
-            if claude.looks_like_record(self.load(mark.start(), found)):
+            if looks_like_record(self.load(mark.start(), found)):
                 return mark.start()
             start = found.end  # what is inside an object is a piece of it, not a record
         return len(self.line)
@@ -143,7 +143,7 @@ class Values:
             else:
                 position = at
                 break
-        self._unclosed.update(start for start, *_ in stack if claude.RESUME_POINT.match(line, start))
+        self._unclosed.update(start for start, *_ in stack if RESUME_POINT.match(line, start))
         return Found(begin, "cut off" if _CUT.match(line, position) else "broken JSON")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tokenlake.errors import UsageError
-from tokenlake.sources import claude
+from tokenlake.sources.claude.files import kind_of
 from tokenlake.store.ledger import REFUSED_KINDS
 
 AS_INGESTED = "as ingested"
@@ -88,7 +88,7 @@ def look(known: Sequence[Known], disk: Mapping[str, tuple[str, os.stat_result]])
     paths = {file.path for file in known}
     # A file that the lake does not hold has a number of its own, less than any hash.
     for number, path in enumerate(sorted(disk.keys() - paths)):
-        reason = "not ingested yet" if claude.kind_of(Path(path)) else "no transcript by its name"
+        reason = "not ingested yet" if kind_of(Path(path)) else "no transcript by its name"
         found.append(Sighted(-1 - number, path, READ_NOW, reason, disk[path][0]))
     return found
 

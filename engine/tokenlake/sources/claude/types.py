@@ -1,7 +1,7 @@
 """What type every field of a Claude Code record has that the lake reads, exactly (accounting rules 4 and 14).
 
-Applied to the few lines that Python repairs; the doubts of sources/claude.py must reach every record that has
-something wrong here.
+Applied to the few lines that Python repairs; the doubts of doubts.py and second_look.py must reach every record that
+has something wrong here.
 """
 
 from __future__ import annotations
