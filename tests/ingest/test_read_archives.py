@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from ingest.lines import lines_of, write
 
+from tokenlake import Lake
 from tokenlake.ingest.archive import PIECE_BYTES, Archive
 from tokenlake.ingest.read import Reader
 
@@ -91,3 +92,72 @@ def test_an_archive_that_becomes_shorter_while_it_is_read_ends_with_an_error(
         for _ in range(2):
             with pytest.raises(OSError, match=r"."):
                 archive.read(1 << 20)
+
+
+DIGESTS = b"".join(hashlib.sha256(n.to_bytes(2)).hexdigest().encode() + b"\n" for n in range(3000))
+
+
+@pytest.mark.parametrize(
+    ("behind", "error"),
+    [(bytes(512), None), (bytes(9) + gzip.compress(b"more\n"), None), (b"garbage", "Not a gzipped file")],
+)
+def test_what_stands_behind_the_end_of_a_gz_adds_nothing(tmp_path: Path, behind: bytes, error: str | None) -> None:
+    """Zeros fill up a tape's block; another member goes on."""
+    reader = Reader(write(tmp_path, [gzip.compress(DIGESTS) + behind], ".jsonl.gz"), 1, 1 << 20)
+    found = b"".join(line + b"\n" for *_, line in lines_of(reader))
+    assert found == DIGESTS + (b"more\n" if len(behind) != 512 and error is None else b"")
+    assert (reader.progress[0].error or "").startswith(error or "")
+    assert bool(reader.progress[0].error) is (error is not None)
+
+
+def test_a_gz_with_a_wrong_checksum_is_read_to_its_end(tmp_path: Path) -> None:
+    data = bytearray(gzip.compress(DIGESTS))
+    data[-6] ^= 1
+    reader = Reader(write(tmp_path, [bytes(data)], ".jsonl.gz"), 1, 1000)
+    assert b"".join(line + b"\n" for *_, line in lines_of(reader)) == DIGESTS
+    assert (reader.progress[0].error or "").startswith("CRC check failed")
+
+
+@pytest.mark.parametrize("suffix", [".jsonl.gz", ".jsonl.zst"])
+@pytest.mark.parametrize("tenth", range(1, 10))
+def test_a_damaged_archive_ends(tmp_path: Path, suffix: str, tenth: int) -> None:
+    """It never gives more than it held, and all before the damage."""
+    data = bytearray(gzip.compress(DIGESTS) if suffix == ".jsonl.gz" else zstd(DIGESTS))
+    place = len(data) * tenth // 10
+    data[place] ^= 0x55
+    data[place + 1] ^= 0x33
+    (tmp_path / f"a{suffix}").write_bytes(data)
+    read, damaged = bytearray(), False
+    with Archive(str(tmp_path / f"a{suffix}")) as archive:
+        try:
+            while part := archive.read(1 << 16):
+                read += part
+        except OSError:
+            damaged = True
+            with pytest.raises(OSError, match=r"."):
+                archive.read(1)
+    assert damaged or suffix == ".jsonl.zst"  # which has no checksum here
+    assert len(read) < len(DIGESTS) + 1000
+    assert read.startswith(DIGESTS[: len(DIGESTS) * (tenth - 1) // 10]) or suffix == ".jsonl.zst"
+
+
+def test_where_an_archive_is_damaged_stands_in_rejects_once(tmp_path: Path) -> None:
+    line = b'{"type":"user","uuid":"%d","sessionId":"s","timestamp":"2026-05-01T09:00:00.000Z","message":{"content":"%s"}}\n'
+    lines = [line % (n, hashlib.sha256(bytes([n])).hexdigest().encode()) for n in range(100)]
+    packed = gzip.compress(b"".join(lines))
+    root = tmp_path / "logs"
+    root.mkdir()
+    (root / "cut.jsonl.gz").write_bytes(packed[: len(packed) // 2])
+    (root / "none.jsonl.gz").write_bytes(b"not packed")
+    lake = Lake(tmp_path / "lake")
+    first, second = lake.refresh([root], host="h"), lake.refresh([root], host="h")
+    assert (first.rejects, first.files_read, second.rejects, second.files_unchanged) == (2, 2, 0, 2)
+    cut, none = lake.sql('select line, "offset", bytes, reason from rejects order by file').to_pylist()
+    assert cut["line"] == first.records + 1
+    assert cut["offset"] == sum(map(len, lines[: first.records]))
+    assert cut["reason"].startswith("damaged archive: Compressed file ended")
+    assert (none["line"], none["offset"], none["bytes"]) == (1, 0, 0)
+    (root / "cut.jsonl.gz").write_bytes(packed)
+    (root / "none.jsonl.gz").write_bytes(packed)
+    assert lake.refresh([root], host="h").rejects == 0
+    assert lake.sql("select count(*) as n from rejects").to_pylist() == [{"n": 0}]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from types import TracebackType
 from typing import Any
 
@@ -20,6 +22,7 @@ class Archive:
         self._position = 0
         self._behind = 0
         self._piece_bytes = PIECE_BYTES
+        self._failure: OSError | None = None
         self._source = self._opened()
 
     def __enter__(self) -> Archive:
@@ -65,18 +68,24 @@ class Archive:
         return None
 
     def _opened(self) -> Any:
+        if self.path.endswith(".gz"):
+            return gzip.open(self.path, "rb")
         import pyarrow as pa
 
-        compression = "gzip" if self.path.endswith(".gz") else "zstd"
-        return pa.CompressedInputStream(pa.OSFile(self.path), compression)
+        return pa.CompressedInputStream(pa.OSFile(self.path), "zstd")
 
     def _read_piece(self, count: int) -> bytes:
+        if self._failure:  # what a decompressor gives after an error is anything
+            raise self._failure
         try:
             self._catch_up()
             data: bytes = self._source.read(count)
-        except OSError as error:
-            if error.errno is not None or self._piece_bytes == 1:
+        except (OSError, EOFError, zlib.error) as error:
+            if isinstance(error, OSError) and error.errno is not None:
                 raise
+            if self._piece_bytes == 1:
+                self._failure = OSError(str(error))
+                raise self._failure from error
             # What was decompressed before the damage is lost with the failed call: up to there again, then slowly.
             self._source.close()
             self._source = self._opened()

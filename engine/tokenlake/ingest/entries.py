@@ -147,7 +147,7 @@ def write(
     con.execute("create or replace temp table new_files as " + _NEW_FILES)
     con.execute(
         "update new_files set kind = 'not-jsonl'"
-        f" where records = 0 and rejects > 0 and kind <> 'stream-json' and not {IS_BESIDE}"
+        f" where records = 0 and rejects > 0 and coalesce(rejected_bytes, 1) > 0 and kind <> 'stream-json' and not {IS_BESIDE}"
     )
     con.execute("set variable now = ?", [now])
     _hold(con, "departed", ids(departed))
@@ -229,7 +229,7 @@ def seen(todo: Plan, host: str, progress: Mapping[int, Progress]) -> pa.Table:
     rows = []
     for file_id, read in progress.items():
         file, grown = todo.found[file_id], file_id in todo.grown
-        if read.error and not grown and not read.ingested_bytes:
+        if read.error and not read.is_damaged and not grown and not read.ingested_bytes:
             continue  # nothing is known of it: it will be tried again
         # A file that failed looks changed to the next ingest, unless it would fail there again.
         size, mtime_ns = (file.size, file.mtime_ns)

@@ -151,8 +151,13 @@ def _rest_of_line_is_blank(path: str, position: int) -> bool:
 
 
 def _is_stream_dump(path: str) -> bool:
-    with open_transcript(path) as source:
-        head: bytes = source.read(_HEAD_BYTES)
+    try:
+        with open_transcript(path) as source:
+            head: bytes = source.read(_HEAD_BYTES)
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        return False  # a damaged archive: what can be had of it is read
     line = head.lstrip().split(b"\n", maxsplit=1)[0]
     if b'"sessionId"' in line or not line.startswith(b"{"):
         return False

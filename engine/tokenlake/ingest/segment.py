@@ -95,7 +95,13 @@ class Ingestion:
     @property
     def rejects(self) -> list[Reject]:
         """What could not be read, once everything was."""
-        return [*self.reader.rejects, *(reject for parser in self.parsers for reject in parser.rejects)]
+        damaged = [
+            # How much is lost behind the place, nobody can tell.
+            Reject(file_id, read.lines + 1, read.ingested_bytes, 0, f"damaged archive: {read.error}", b"")
+            for file_id, read in self.reader.progress.items()
+            if read.is_damaged
+        ]
+        return [*self.reader.rejects, *(reject for parser in self.parsers for reject in parser.rejects), *damaged]
 
     def write_ledger(self, now: datetime, told: Sequence[Told] = ()) -> IngestSummary:
         """Writes the tables `rejects` and `files`; returns what this ingest did, without the totals of the lake.
