@@ -48,7 +48,7 @@ command = click.Command(
     "demo",
     callback=demo,
     params=[
-        options.lake_option(),
+        options.lake_option("a new one in the temporary folder"),
         click.Option(
             ["--format", "format_"],
             type=Choice(FORMATS),

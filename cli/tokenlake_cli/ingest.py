@@ -74,12 +74,12 @@ command = click.Command(
         click.Option(
             ["--text/--no-text"],
             default=None,
-            help="Keep the text of prompts and answers, or leave it out; remembered by the lake [default: keep].",
+            help="Keep the text of prompts and answers, or not, from now on; remembered by the lake [default: keep].",
         ),
         click.Option(
             ["--keep-raw/--no-keep-raw"],
             default=None,
-            help="Keep every record's bytes too, from now on; remembered by the lake [default: not].",
+            help="Keep every record's bytes too, texts and all, from now on; remembered by the lake [default: not].",
         ),
         options.jobs_option(),
         options.summary_format_option(),

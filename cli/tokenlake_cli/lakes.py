@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -30,16 +29,13 @@ def for_report(path: Path | None, roots: Sequence[Path], refresh: bool) -> Snaps
 
     lake = Lake(path)
     if refresh:
-        gone = [] if roots else _gone(lake.path)
-        if gone:
-            messages.warn(f"{', '.join(gone)}: no longer there; the report has what the lake read of it before")
         try:
             with progress.bar(delay_seconds=0.5) as advance:
                 summary = lake.refresh(roots or None, progress=advance, waiting=messages.say, totals=False)
         except SourceError as error:
             if roots or not catalog.exists(lake.path):
                 raise
-            if not gone and _is_of_here(lake.path):
+            if _is_of_here(lake.path):
                 messages.warn(f"{error}; this report is of the lake as it is")
         except (LakeLockedError, LakeUnwritableError) as error:
             if not catalog.exists(lake.path):
@@ -50,12 +46,6 @@ def for_report(path: Path | None, roots: Sequence[Path], refresh: bool) -> Snaps
     elif not catalog.exists(lake.path):
         raise LakeError(f"there is no lake at {lake.path}: make one with `tokenlake ingest`, or name one with --lake")
     return catalog.read(lake.path)  # an empty one where there was nothing to make a lake of
-
-
-def _gone(path: Path) -> list[str]:
-    """The folders that the lake remembers of this machine and that are not there, or cannot be reached."""
-    known = catalog.read(path, older=True).settings.roots.get(socket.gethostname(), ())
-    return [folder for folder in known if not os.path.exists(folder)]
 
 
 def _is_of_here(path: Path) -> bool:

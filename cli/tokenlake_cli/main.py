@@ -142,6 +142,9 @@ def run(arguments: list[str]) -> ExitCode:
         messages.fail(str(error))
         return ExitCode(error.exit_code)
     except Exception as error:
+        if isinstance(error, RuntimeError) and str(error) == "Query interrupted":  # as DuckDB says it
+            messages.fail("interrupted")
+            return ExitCode.INTERRUPTED
         _trace(debug)
         place = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
         messages.fail(f"{type(error).__name__}: {place}{'' if debug else '; run with --debug for the traceback'}")

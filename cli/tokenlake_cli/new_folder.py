@@ -16,7 +16,7 @@ def check_space(out: Path, size: int) -> None:
     free = shutil.disk_usage(out).free
     if size > free:
         raise UsageError(
-            f"the disk of {out} has {free / 1e9:,.1f} GB free and {size / 1e9:,.1f} GB are needed: ask for less, "
+            f"the disk of {out} has {free / 1e6:,.0f} MB free and {size / 1e6:,.0f} MB are needed: ask for less, "
             "or name a folder on another disk"
         )
 

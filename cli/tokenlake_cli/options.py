@@ -32,13 +32,13 @@ class _Place(click.Path):
 FOLDER = _Place(path_type=Path, readable=False)
 
 
-def lake_option() -> click.Option:
+def lake_option(default: str = "$TOKENLAKE_HOME, else the user's data folder") -> click.Option:
     """Where the lake is."""
     return click.Option(
         ["--lake"],
         type=FOLDER,
         metavar="DIR",
-        help="The lake [default: $TOKENLAKE_HOME, else the user's data folder].",
+        help=f"The lake [default: {default}].",
     )
 
 

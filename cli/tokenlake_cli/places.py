@@ -16,7 +16,7 @@ _HEAD_BYTES = 4 << 20
 
 
 def check(file: Path, lake: Path | None, roots: Sequence[Path]) -> None:
-    """Raises UsageError for a file in the folder of the lake, below a folder of transcripts, or in place of one.
+    """Raises UsageError for a file in the folder of a lake, this or another, among transcripts, or in place of one.
 
     Such folders are the `roots` given, those that the lake remembers of any machine, and where agents keep their logs.
     """
@@ -24,8 +24,9 @@ def check(file: Path, lake: Path | None, roots: Sequence[Path]) -> None:
 
     folder = _real(Lake(lake).path)
     real = _real(file)  # it is the file behind links that would be written
-    if real.is_relative_to(folder):
-        raise UsageError(f"--output {file}: is in the folder of the lake, {folder}: name another place")
+    lakes = [parent for parent in real.parents if (parent / catalog.CATALOG_NAME).exists()]
+    if real.is_relative_to(folder) or lakes:
+        raise UsageError(f"--output {file}: is in the folder of a lake, {(*lakes, folder)[0]}: name another place")
     for root in _folders_of_transcripts(folder, roots):
         if real.is_relative_to(root):
             raise UsageError(f"--output {file}: is in a folder of transcripts, {root}: name another place")

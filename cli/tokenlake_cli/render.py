@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -226,7 +227,7 @@ def _text_stream(path: Path | None) -> Iterator[IO[str]]:
         yield sys.stdout
         sys.stdout.flush()
         return
-    with _opened(path, "w", encoding="utf-8", errors=_ODD_PATHS, newline="") as file:
+    with _written(path, "w", encoding="utf-8", errors=_ODD_PATHS, newline="") as file:
         yield file
     messages.say(f"written: {path}")
 
@@ -237,13 +238,29 @@ def _binary_stream(path: Path | None) -> Iterator[IO[bytes]]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    with _opened(path, "wb") as file:
+    with _written(path, "wb") as file:
         yield file
     messages.say(f"written: {path}")
 
 
-def _opened(path: Path, mode: str, **options: Any) -> IO[Any]:
+@contextmanager
+def _written(path: Path, mode: str, **options: Any) -> Iterator[IO[Any]]:
+    """A file that takes its place once it is whole: until then there is what was there before."""
+    real = Path(os.path.realpath(path))
+    # A device or a pipe has no earlier content, and where no file can be made, the one that is there is written.
+    is_direct = (real.exists() and not real.is_file()) or not os.access(real.parent, os.W_OK)
+    target = real if is_direct else real.with_name(f".tokenlake-{os.getpid()}{real.suffix}")
     try:
-        return open(path, mode, **options)
+        with open(target, mode, **options) as file:
+            yield file
+        if not is_direct:
+            if real.exists():
+                target.chmod(real.stat().st_mode & 0o7777)
+            os.replace(target, real)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise UsageError(f"--output {path}: {error.strerror or error}") from None
+    finally:
+        if not is_direct:
+            target.unlink(missing_ok=True)

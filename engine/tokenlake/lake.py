@@ -50,7 +50,7 @@ class Lake:
 
     def refresh(
         self,
-        roots: Sequence[str | os.PathLike[str]] | None = None,
+        roots: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
         *,
         host: str | None = None,
         keep_text: bool | None = None,
@@ -74,7 +74,7 @@ class Lake:
 
         return ingest(
             self.path,
-            roots,
+            [roots] if isinstance(roots, str | os.PathLike) else roots,
             host=host,
             keep_text=keep_text,
             keep_raw=keep_raw,
@@ -168,4 +168,4 @@ class Lake:
         if not paths:
             empty = arrow_schema(BY_NAME[table]).empty_table()
             return pl.LazyFrame(pl.from_arrow(empty))
-        return pl.scan_parquet(paths, hive_partitioning=False)
+        return pl.scan_parquet(paths, hive_partitioning=False, glob=False)

@@ -7,6 +7,7 @@
 -- requests_before, requests_after   requests of the chain looked at on each side, --window of them where there are
 -- errors_*, interruptions_*, corrections_*   what went wrong in these, as in `behaviour degradation`; corrections are
 --                         a proxy
+-- --project and --model choose compactions of sessions that worked there, or with such a model.
 -- Two compactions without a request between them share the requests before and after. Versions before 2.0.65 wrote no
 -- record of a compaction, so theirs are not listed.
 --

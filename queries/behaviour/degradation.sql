@@ -5,11 +5,13 @@
 -- corrections      proxy: prompts worded as a correction ("no, ...", "that's wrong", "undo", "I said"); English only
 -- repeats          proxy: prompts of 20 characters or more that were typed before in the session
 -- A signal counts for the request that it is about: the one that made the tool call, or the last of the session's
--- main thread before the prompt. The word list is in the view prompt_signals, which lists every prompt found.
+-- main thread before the prompt: one without such a request before it is in no row. The word list is in the view prompt_signals, which lists every prompt found.
 -- Corrections and repeats need the prompts' texts: they are 0 in a lake made with --no-text.
--- context-decile: ten groups of requests by context, 1 the smallest. session-age: since the session's first record,
+-- context-decile: ten groups of equally many requests by context, 1 the smallest (in `cache overhead`, equal contexts
+-- stay together). session-age: since the session's first record,
 -- copied history included. A subagent's requests have small contexts and no user: --thread main leaves them out.
 --
+-- note: select 'no prompt in this lake has its text (--no-text): corrections and repeats are not known, and stand as 0' from prompts having count(*) > 0 and count(text) = 0
 -- $by text = 'context-decile' {none|context-decile|session-age|model|version|thread|session}: what a row of the result stands for
 -- $thread text = 'all' {all|main|subagent}: whose requests
 -- example: tokenlake behaviour degradation --by session-age --thread main

@@ -6,6 +6,7 @@
 -- exhausted          errors of the last attempt that was allowed
 -- wait_ms            sum of the waits announced; longest_wait_ms the longest of them
 -- failures           errors shown in place of an answer, which retries did not help; limits are in `windows limits`
+-- --project and --model choose errors of sessions that worked there, or with such a model: of two models, both have them.
 --
 -- $by text = 'day' {none|day|session|host}: what a row of the result stands for
 -- $by_status boolean = true: a row for each status

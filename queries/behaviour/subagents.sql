@@ -1,6 +1,6 @@
 -- Subagents: their share of requests and cost, their kinds, their cold starts
 -- subagent_requests, subagent_cost   the part that subagents made; subagent_cost_share is its share of the row's cost
--- cost_share          the row's cost / the cost of all rows
+-- cost_share          the row's cost / the cost of all rows: with --by agent, of all subagents
 -- agents              subagents with requests in the row; those without an id (before 2.0) count once a session
 -- cold_starts         first requests of subagents, which find little of their prefix in the cache
 -- cold_write_tokens   cache writes of these, cold_write_cost their cost in dollars; median_cold_write_tokens of one

@@ -1,8 +1,8 @@
 -- Tools: calls, errors, result sizes and times of every tool
 -- errors are results that say so, refused calls left out; denied_calls were refused by the user or by a rule.
 -- unanswered_calls have no result in the logs; error_share is errors / calls.
--- result_bytes is the text that went back into the context, largest_result_bytes the largest of one call;
--- median and p95 are over calls with a result.
+-- result_bytes is what went back into the context, as logged: a text, or the JSON of its blocks (with their quotes,
+-- and images as base64); largest_result_bytes the largest of one call; median and p95 are over calls with a result.
 -- duration_ms is the time from the call to its result: it includes the wait for a permission, and calls made together
 -- overlap, so their sum can exceed the time that passed. Days are local days of the call.
 -- --by server: the MCP server of a tool, or "built in". --by project, model, version: those of the request.

@@ -88,9 +88,10 @@ turns as (
         turn_id,
         min(turn_ts) as turn_ts,
         min(ts) as first_ts,
-        arg_min(project, (ts, key, file_id, "offset")) as project,
-        arg_min(model, (ts, key, file_id, "offset")) as model,
-        arg_min(version, (ts, key, file_id, "offset")) as version,
+        -- Of one instant, the first in the log, as in chains.
+        arg_min(project, (ts, file_id, "offset", key)) as project,
+        arg_min(model, (ts, file_id, "offset", key)) as model,
+        arg_min(version, (ts, file_id, "offset", key)) as version,
         count(*) as requests,
         count(*) filter (is_sidechain) as subagent_requests,
         count(*) filter (not is_priced) as unpriced_requests,
@@ -170,7 +171,8 @@ groups as (
         coalesce(sum(duration_ms), 0) as duration_ms,
         quantile_cont(duration_ms::double, 0.5) as median_duration_ms,
         sum(cost) as cost,
-        avg(cost::double) filter (is_turn) as cost_per_turn,
+        -- Of the exact sum: a mean of fractions would hang on their order.
+        (sum(cost) filter (is_turn))::double / nullif(count(cost) filter (is_turn), 0) as cost_per_turn,
         quantile_cont(cost::double, 0.5) filter (is_turn) as median_cost,
         quantile_cont(cost::double, 0.95) filter (is_turn) as p95_cost,
         max(cost) filter (is_turn) as largest_cost,

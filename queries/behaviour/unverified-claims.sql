@@ -14,6 +14,7 @@
 -- shown_earlier  a call before that turn, in the same session, could have shown it: the claim may be a recollection
 -- path, line     the transcript, and the line of the claim in it
 --
+-- note: select 'no answer in this lake has its text (--no-text): its claims are not known' from texts having count(*) > 0 and count(text) = 0
 -- $kind text = 'all' {all|tests|build|file|check}: which claims
 -- $scope text = 'turn' {turn|session}: no such call in the turn, or none in the session so far
 -- example: tokenlake behaviour unverified-claims --since 30d

@@ -7,10 +7,11 @@
 -- hit_ratio            cache reads / context
 -- cost_per_request     dollars a priced request: cost / (requests - unpriced_requests)
 -- tool_errors, denied_calls, interruptions, corrections, repeats   of the requests that they are about, as in
---                      behaviour degradation; the last two are proxies, found in English texts only
+--                      behaviour degradation; the last two are proxies, found in English texts only, and 0 without texts (--no-text)
 -- *_per_100            per 100 requests
 -- A subagent's requests have small contexts and no user: --thread main leaves them out.
 --
+-- note: select 'no prompt in this lake has its text (--no-text): corrections and repeats are not known, and stand as 0' from prompts having count(*) > 0 and count(text) = 0
 -- $by text = 'context' {context|request}: what the groups are ordered by
 -- $thread text = 'all' {all|main|subagent}: whose requests
 -- example: tokenlake context deciles --by request --thread main

@@ -47,8 +47,11 @@ chain_sums as (
         arg_min(context_tokens, chain_request) as first_context_tokens,
         arg_max(context_tokens, chain_request) as last_context_tokens,
         max(context_tokens) as peak_context_tokens,
-        covar_pop(context_tokens, chain_request) / nullif(var_pop(chain_request), 0) as tokens_per_request,
-        covar_pop(context_tokens, hours) / nullif(var_pop(hours), 0) as tokens_per_hour,
+        -- In one order, for the last digits hang on it.
+        covar_pop(context_tokens, chain_request order by chain_request)
+            / nullif(var_pop(chain_request order by chain_request), 0) as tokens_per_request,
+        covar_pop(context_tokens, hours order by chain_request)
+            / nullif(var_pop(hours order by chain_request), 0) as tokens_per_hour,
         coalesce(sum(greatest(context_tokens - prev_context_tokens, 0)), 0) as growth_tokens,
         coalesce(sum(greatest(prev_context_tokens - context_tokens, 0)), 0) as shrink_tokens,
         count(*) filter (compacted_before) as compactions

@@ -10,6 +10,7 @@
 -- missing_sessions those of which the lake has no transcript: what they used is in no report
 -- known_days       local days of these sessions: missing if the transcript of one is, else departed, else held
 --
+-- note: select 'files, records, usage_rows, bytes, rejects and odd_fields are of all transcripts: --project, --model and --session do not choose among them' where $project is not null or $model is not null or $session is not null
 -- example: tokenlake lake coverage --tz Europe/Berlin
 
 with transcripts as (

@@ -13,7 +13,7 @@
 -- A model without a price has no prices and no break-even; neither has any where there are no stale tokens.
 --
 -- $prefix_tokens integer = null {0..1000000000000}: S; default: the median context of the first requests of sessions
--- $head_tokens integer = null {0..1000000000000}: H; default: the median of what requests 2 to 5 of a session write together
+-- $head_tokens integer = null {0..1000000000000}: H; default: the median of what requests 2 to 5 of a session of five or more write together
 -- $stale_tokens integer = null {0..1000000000000}: A; default: the median context of main threads, less S and H
 -- example: tokenlake whatif break-even --stale-tokens 100000
 

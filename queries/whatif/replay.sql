@@ -13,7 +13,8 @@
 -- fresh-at-gaps   main threads: a fresh session after every pause of more than --ttl minutes.
 -- context-cap     main threads: a fresh session when the logged context passes S + H + n * (cap - S - H) from below,
 --                 n = 1, 2, ... Its own context then stays below the cap, but for what its first request adds: the cap
---                 may be exceeded by less than that. (A thread that began beyond the cap did so.)
+--                 may be exceeded by less than that. (A thread that began beyond the cap has one at
+--                 its second request.)
 -- split-requests  main threads: a fresh session every --requests requests.
 -- split-hours     main threads: a fresh session every --hours hours since the thread began.
 -- no-caching      the whole context is input.
@@ -34,7 +35,7 @@
 -- $requests integer = 50 {1..1000000000000}: requests of a session in split-requests
 -- $hours number = 5 {0.01..87600}: hours of a session in split-hours
 -- $prefix_tokens integer = null {0..1000000000000}: S; default: the median context of the first requests of sessions
--- $head_tokens integer = null {0..1000000000000}: H; default: the median of what requests 2 to 5 of a session write together
+-- $head_tokens integer = null {0..1000000000000}: H; default: the median of what requests 2 to 5 of a session of five or more write together
 -- $kept_tokens integer = 0 {0..1000000000000}: first tokens of a context that other sessions keep cached: read in any case
 -- example: tokenlake whatif replay --cap 80000 --requests 30 --since 30d
 -- example: tokenlake whatif replay --ttl 30 --hours 2 --kept-tokens 11000

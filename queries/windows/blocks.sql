@@ -3,13 +3,14 @@
 -- five hours (--hours) after that start begins the next one; exactly five hours after it still belongs
 -- (--boundary ge: no longer). By default blocks are those of `ccusage blocks`. They do not break at days or months.
 -- start_ts, end_ts       the block's limits: end = start + --hours
--- last_ts                time of its last request
+-- last_ts                time of the last that it holds: a request, or a message of the program's own (--origin)
 -- duration               last_ts - start_ts; of a gap: end_ts - start_ts
 -- requests, *_tokens     what was made in it; cache_write_tokens is 5m and 1h writes, total_tokens all kinds
 -- cost*                  dollars of its priced requests; cost_api = cost_input + cost_output
 -- is_active              now is before its end, and less than --hours after its last request
 -- is_gap                 no block: the idle time from last_ts + --hours to the next request (--gaps)
--- burn_tokens_per_min    total_tokens per minute between its first and last request
+-- burn_tokens_per_min    total_tokens per minute between the first and the last that it holds; with --project, --model
+--                        or --session, of the requests that are counted
 -- projected_tokens       of the active block: total_tokens if it went on at that rate until its end
 -- projected_cost         the same in dollars
 -- total_per_api_cost     cost / cost_api, of the requests whose cost is not from the log
@@ -311,6 +312,8 @@ sums as (
             when placed_requests.tick >= blocks_of_spans.begun_tick then blocks_of_spans.begun_tick
             else blocks_of_spans.earlier_tick
         end as first_tick,
+        min(entry_us) as first_counted_us,
+        max(entry_us) as last_counted_us,
         count(*) as requests,
         count(*) filter (not is_priced) as unpriced_requests,
         sum(input_tokens) as input_tokens,
@@ -337,6 +340,8 @@ blocks as (
         $hours * 3600000000 as length_us,
         limits.first_us,
         limits.last_us,
+        sums.first_counted_us,
+        sums.last_counted_us,
         lead(limits.first_us) over (partition by limits.account order by limits.first_tick) as next_us,
         epoch_us($now::timestamptz) as now_us,
         coalesce(sums.requests, 0) as requests,
@@ -362,7 +367,10 @@ rated_blocks as (
     select
         blocks.*,
         now_us >= start_us and now_us < start_us + length_us and now_us - last_us < length_us as is_active,
-        (last_us - first_us) / 60000000.0 as worked_min,
+        case
+            when $project is null and $model is null and $session is null then last_us - first_us
+            else last_counted_us - first_counted_us
+        end / 60000000.0 as worked_min,
         round((start_us + length_us - now_us) / 60000000.0) as left_min
     from blocks
     where ($since is null or start_us >= epoch_us($since::timestamptz))

@@ -2,7 +2,8 @@
 -- Needs samples of the quota, which no transcript holds: a status line keeps them in quota-samples.jsonl. A window is
 -- all samples of one quota (five_hour, seven_day ...) that end at one instant.
 -- resets_at            when the window ends
--- first_ts, last_ts    from its last sample of the least percentage to its first sample of the greatest
+-- first_ts, last_ts    from its last sample of the least percentage to its first sample of the greatest, which is the
+--                      earlier one where the percentage did not rise
 -- hours                the time between the two
 -- first_percentage, last_percentage, used_percentage   at these two, and the difference
 -- percent_per_hour     used_percentage / hours; null where the percentage did not rise, or fell back

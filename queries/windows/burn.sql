@@ -2,7 +2,8 @@
 -- The blocks are those of `windows blocks --origin all`: they begin at the full UTC hour of their first request.
 -- start_ts, end_ts            the block's limits
 -- is_active                   now is before its end, and less than --hours after its last request
--- worked_min                  minutes between its first and last request; the rates are per minute and hour of these
+-- worked_min                  minutes between its first and last request (of those that are counted, with --project,
+--                             --model or --session); the rates are per minute and hour of these
 -- requests, total_tokens      what was made in it; total_tokens is input, output, cache writes and cache reads
 -- io_tokens                   input and output alone
 -- cost                        dollars of its priced requests

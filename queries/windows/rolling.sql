@@ -5,8 +5,8 @@
 -- ts                  with --by request: its time
 -- requests            requests made in the day or hour
 -- peak, p50, p95      largest, median and 95th percentile of the sums at these requests
--- tumbling_peak       beside it, the largest total of the fixed windows of that length, laid end to end from a Monday
---                     0:00 UTC, in which these requests were made: what a count by fixed windows would have shown
+-- tumbling_peak       beside it, the largest total of the fixed windows of that length, laid end to end from Monday
+--                     2000-01-03 0:00 UTC, in which these requests were made: what a count by fixed windows would have shown
 -- peak_per_tumbling   peak / tumbling_peak
 -- unpriced_requests   with --measure cost: of the requests, those whose model has no price; they are not in any sum
 -- The unit is that of --measure: tokens, requests, or dollars. total = input + output + cache-write + cache-read.

@@ -70,7 +70,7 @@ LOST = "select count(*)::int as rows, sum(bytes)::bigint as bytes from rejects"
         ("notes.jsonl", b"Dear diary,\n\ntoday I sailed.\n", ["not a transcript"], 2, 26),
         ("image.jsonl", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\xff\n", ["not a transcript"], 3, None),
         ("dump.jsonl", DUMP, ["stream-json"], 0, None),
-        ("cut.jsonl.gz", gzip.compress(GOOD)[:-30], ["Truncated"], 0, None),
+        ("cut.jsonl.gz", gzip.compress(GOOD)[:-30], ["Compressed file ended"], 1, 0),
     ],
     ids=["empty", "not JSON", "binary", "stream-json", "damaged archive"],
 )

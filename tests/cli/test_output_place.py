@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -31,7 +33,7 @@ def test_an_output_among_the_files_of_the_lake_is_refused(run: Run, command: lis
     for place in (catalog, lake / "new.csv", lake / "requests" / ".." / "tokenlake.json"):
         ran = run(*command, "--lake", str(lake), "--output", str(place))
         assert (ran.code, ran.out) == (2, "")
-        assert "is in the folder of the lake" in ran.err
+        assert "is in the folder of a lake" in ran.err
     assert catalog.read_bytes() == before
     assert not (lake / "new.csv").exists()
 
@@ -113,3 +115,54 @@ def test_an_ending_that_stands_for_no_form_is_refused(
     assert refused(run(*command, "--output", "o.xlsx"), "o.xlsx: .xlsx stands for no form", ".csv", "--format")
     assert list(tmp_path.iterdir()) == []
     assert run("schema", "--format", "csv", "--output", "o.xlsx").code == 0
+
+
+def test_an_output_among_the_files_of_another_lake_is_refused(run: Run, tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        assert run("ingest", "--root", str(LOGS), "--lake", str(tmp_path / name)).code == 0
+    (data,) = (tmp_path / "other" / "requests").rglob("*.parquet")
+    before = data.read_bytes()
+    for place in (tmp_path / "other" / "tokenlake.json", data, data.with_name("new.parquet")):
+        ran = run(*COST, "--no-refresh", "--lake", str(tmp_path / "one"), "--output", str(place))
+        assert refused(ran, f"is in the folder of a lake, {tmp_path / 'other'}")
+    assert data.read_bytes() == before
+    assert not data.with_name("new.parquet").exists()
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "parquet", "arrow", "table"])
+@pytest.mark.parametrize("had_one", [False, True])
+def test_an_output_that_cannot_be_written_leaves_what_was_there(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, had_one: bool
+) -> None:
+    """The disk is full when the file takes its place, as it may be with every byte before."""
+    lake, place = ("--lake", str(tmp_path / "lake")), tmp_path / "out" / f"x.{form}"
+    assert run("ingest", "--root", str(LOGS), *lake).code == 0
+    place.parent.mkdir()
+    if had_one:
+        place.write_bytes(b"before")
+        place.chmod(0o640)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    arguments = ("cost", "monthly", "--no-refresh", *lake, "--format", form, "--output", str(place))
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", full)
+        ran = run(*arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert f"--output {place}: No space left on device" in ran.err
+    assert "written" not in ran.err
+    assert [(path.name, path.read_bytes()) for path in place.parent.iterdir()] == [(place.name, b"before")] * had_one
+    assert run(*arguments).code == 0
+    assert [path.name for path in place.parent.iterdir()] == [place.name]
+    assert not had_one or place.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device")
+def test_an_output_may_be_a_device(run: Run, tmp_path: Path) -> None:
+    lake = ("--lake", str(tmp_path / "lake"))
+    assert run("ingest", "--root", str(LOGS), *lake).code == 0
+    assert run(*COST, "--no-refresh", *lake, "--output", "/dev/null").code == 0
+    ran = run(*COST, "--no-refresh", *lake, "--output", "/dev/full")
+    assert (ran.code, ran.err.splitlines()[-1]) == (2, "tokenlake: --output /dev/full: No space left on device")
+    assert Path("/dev/full").is_char_device()

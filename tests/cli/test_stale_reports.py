@@ -86,3 +86,36 @@ def test_a_lake_of_other_machines_misses_no_folder_here(run: Run, projects: Path
     assert run("ingest", "--root", str(projects), "--host", "laptop", *lake).code == 0
     shutil.rmtree(projects.parent)
     assert is_quiet(run(*COST, *lake))
+
+
+def test_an_ingest_tells_of_a_folder_that_is_gone(run: Run, projects: Path, lake: list[str], tmp_path: Path) -> None:
+    shutil.copytree(projects, tmp_path / "backup")
+    assert run("ingest", "--root", str(projects), "--root", str(tmp_path / "backup"), *lake).code == 0
+    shutil.rmtree(tmp_path / "backup")
+    ran = run("ingest", *lake)
+    assert (ran.code, ran.err.count("warning")) == (0, 1)
+    assert f"{tmp_path}/backup: no longer there; what was read of it before is kept" in ran.err
+
+
+def test_a_folder_that_only_the_environment_names(
+    run: Run, projects: Path, lake: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLAUDE_CONFIG_DIR", f"{projects.parent},{tmp_path / 'nowhere'}")
+    ran = run("ingest", *lake)
+    assert ran.code == 0
+    assert f"{tmp_path}/nowhere/projects: not there, although $CLAUDE_CONFIG_DIR names it" in ran.err
+    assert warned(run(*COST, *lake), "nowhere")
+
+
+def test_an_interrupted_query_is_an_interrupt(
+    run: Run, projects: Path, lake: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DuckDB may be the one who notices, and says so in its own way."""
+    from tokenlake_cli import lakes
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise RuntimeError("Query interrupted")
+
+    monkeypatch.setattr(lakes, "for_report", interrupted)
+    ran = run(*COST, *lake)
+    assert (ran.code, ran.err) == (130, "tokenlake: interrupted\n")

@@ -173,7 +173,7 @@ def test_what_does_not_fit_is_refused_before_it_is_begun(run: Run, tmp_path: Pat
     for options in (["--size", "900000TB"], ["--lake", "--requests", "900000000G"]):
         ran = run("synth", str(tmp_path / "made"), *options)
         assert ran.code == 2
-        assert "GB free" in ran.err
+        assert "MB free" in ran.err
         assert not (tmp_path / "made").exists()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from accounting.transcripts import jsonl, user
 from ingest.lines import lines_of, write
 
 from tokenlake import Lake
@@ -142,8 +143,7 @@ def test_a_damaged_archive_ends(tmp_path: Path, suffix: str, tenth: int) -> None
 
 
 def test_where_an_archive_is_damaged_stands_in_rejects_once(tmp_path: Path) -> None:
-    line = b'{"type":"user","uuid":"%d","sessionId":"s","timestamp":"2026-05-01T09:00:00.000Z","message":{"content":"%s"}}\n'
-    lines = [line % (n, hashlib.sha256(bytes([n])).hexdigest().encode()) for n in range(100)]
+    lines = [jsonl(user(hashlib.sha256(bytes([n])).hexdigest(), uuid=str(n))) for n in range(100)]
     packed = gzip.compress(b"".join(lines))
     root = tmp_path / "logs"
     root.mkdir()

@@ -96,3 +96,14 @@ def test_where_every_remembered_root_is_gone_no_other_takes_its_place(
 def test_a_lake_that_is_not_there_is_no_empty_one(tmp_path: Path) -> None:
     with pytest.raises(LakeError, match="there is no lake at"):
         Lake(tmp_path / "nowhere").run("cache/overhead")
+
+
+def test_texts_turned_on_or_off_later_are_not_those_of_before(tmp_path: Path) -> None:
+    lake, root = Lake(tmp_path / "lake"), tmp_path / "logs"
+    append(root, 1)
+    assert lake.refresh(root, host="h", keep_text=False).warnings == ()
+    assert lake.refresh(host="h", keep_text=False).warnings == ()
+    (warning,) = lake.refresh(host="h", keep_text=True).warnings
+    assert warning.startswith("texts are kept from now on")
+    (warning,) = lake.refresh(host="h", keep_text=False).warnings
+    assert warning.startswith("texts are left out from now on")

@@ -254,3 +254,26 @@ def test_turns_are_those_of_a_walk_through_the_session(
     assert sum(row["turns"] for row in rows) == len(begun)
     assert sum(row["requests_outside_turns"] for row in rows) == outside
     assert len(rows) == len(begun) + (outside > 0)
+
+
+def test_of_requests_of_one_instant_the_first_in_the_log_is_the_first_of_the_turn(tmp_path: Path) -> None:
+    lake = publish(
+        tmp_path,
+        requests=[
+            request("z", 11, (1, 1, 0, 0, 0), offset=10, model="logged-first"),
+            request("a", 11, (1, 1, 0, 0, 0), offset=20, model="logged-second"),
+        ],
+        prompts=[prompt("p", 10, "go")],
+    )
+    assert [row["by"] for row in answer(lake, "turns", by="model")] == ["logged-first"]
+
+
+def test_the_mean_cost_of_turns_is_of_their_exact_sum(tmp_path: Path) -> None:
+    """A third of a million output tokens each, and more: the sum of fractions would hang on their order."""
+    lake = publish(
+        tmp_path,
+        requests=[request(f"r{n}", 10 * n + 1, (n, 333_333 + n, 7 * n, 0, 11 * n)) for n in range(2000)],
+        prompts=[prompt(f"p{n}", 10 * n, "go") for n in range(2000)],
+    )
+    (row,) = answer(lake, "turns", by="none")
+    assert row["cost_per_turn"] == float(row["cost"]) / 2000

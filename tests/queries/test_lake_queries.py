@@ -186,3 +186,10 @@ def test_rejects(lake: Snapshot) -> None:
         }
     ]
     assert len(run(lake, "lake/rejects", {"host": "server"})) == 0
+
+
+def test_coverage_says_what_filters_do_not_reach(remembered: Snapshot) -> None:
+    said = "--project, --model and --session do not choose among them"
+    for filters, is_said in (({}, False), ({"host": "laptop"}, False), ({"project": "beta"}, True)):
+        notes = run(remembered, "lake/coverage", {"tz": "UTC", **filters}).meta.notes
+        assert any(said in note for note in notes) is is_said

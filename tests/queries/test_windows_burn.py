@@ -117,3 +117,18 @@ def test_blocks_are_those_of_a_plain_loop(steps: list[int], hours: int) -> None:
     expected = [(block.start, len(block.entries), sum(n for _, n in block.entries)) for block in blocks(entries, hours)]
     rows = answer(requests(entries), hours=hours)
     assert [(micros(row["start_ts"]), row["requests"], row["total_tokens"]) for row in rows] == expected
+
+
+@pytest.mark.parametrize("filters", [{}, {"model": "llama"}, {"session": "s2"}])
+def test_blocks_and_burn_tell_the_same_rate_of_what_is_counted(filters: dict[str, str]) -> None:
+    """Of s2, 12,000 tokens between minutes 20 and 60; of the block, 16,000 between 0 and 100."""
+    listed = [
+        priced(0, (0, 0, 0, 0, 1000), 0),
+        priced(20, (0, 0, 0, 0, 4000), 1, session_id="s2", model="llama-3-70b-local"),
+        priced(60, (0, 0, 0, 0, 8000), 2, session_id="s2", model="llama-3-70b-local"),
+        priced(100, (0, 0, 0, 0, 3000), 3),
+    ]
+    with a_lake({"requests": listed}) as lake:
+        (burn,) = run(lake, "windows/burn", {"tz": "UTC", **filters}).to_pylist()
+        (block,) = run(lake, "windows/blocks", {"tz": "UTC", "origin": "all", **filters}).to_pylist()
+    assert burn["tokens_per_min"] == block["burn_tokens_per_min"] == (12_000 / 40 if filters else 160.0)

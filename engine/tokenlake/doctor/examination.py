@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -61,7 +62,10 @@ def _of_lake(root: Path, quick: bool) -> _Found:
     except LakeVersionError as error:
         return [_worded("lake", error)], Snapshot(root), _ALL
     except LakeError as error:
-        return [_worded("lake", error), *leftovers.check(Snapshot(root))], Snapshot(root), _ALL
+        left = []
+        with suppress(OSError):  # a folder that may not be looked into
+            left = leftovers.check(Snapshot(root))
+        return [_worded("lake", error), *left], Snapshot(root), _ALL
     except OSError as error:
         return [_unreadable(root, error)], Snapshot(root), _ALL
     if not snapshot.commit:

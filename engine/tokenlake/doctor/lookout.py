@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tokenlake.errors import LakeError, SourceError
 from tokenlake.ingest import plan
-from tokenlake.ingest.discover import FoundFile, default_roots, remembered_roots
+from tokenlake.ingest.discover import FoundFile, default_roots, gone_roots, remembered_roots
 from tokenlake.ingest.history import configurations
 from tokenlake.ingest.plan import Plan
 from tokenlake.schema import FILES
@@ -43,14 +43,14 @@ def look(snapshot: Snapshot, roots: Sequence[Path], host: str, lost: AbstractSet
     Of `snapshot`, the data files that can be read; `lost` are the tables of which others cannot.
     """
     remembered = snapshot.settings.roots.get(host, ()) if not roots else ()
-    gone = tuple(folder for folder in remembered if not os.path.exists(folder))
+    gone = gone_roots(remembered)
     entries = _ledger(snapshot, lost)
     is_known = entries is not None and snapshot.commit > 0
     try:
-        wanted = roots or remembered_roots(snapshot.settings.roots, host)
-        found, todo = plan.look(wanted, host, entries or {})
+        found, todo = plan.look(roots or remembered_roots(remembered), host, entries or {})
     except SourceError as error:
-        return Logs((), (str(error),), gone, entries=entries)
+        said = () if gone and len(gone) == len(remembered) else (str(error),)
+        return Logs((), said, gone, entries=entries)
     projects = {os.path.join(folder, "projects") for folder in configurations(found)}
     projects.update(map(os.path.realpath, default_roots(os.environ)))
     warnings = (*found.warnings, *todo.warnings)

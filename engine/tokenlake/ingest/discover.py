@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,18 +67,22 @@ def present_default_roots() -> list[Path]:
     return [root for root in default_roots(os.environ) if _is_folder(root)]
 
 
-def remembered_roots(remembered: Mapping[str, Sequence[str]], host: str) -> list[str] | None:
-    """The folders that a lake remembers of a host and that are there; None where it remembers none.
+def remembered_roots(folders: Sequence[str]) -> list[str] | None:
+    """Of the folders that a lake remembers, those that are there; None where it remembers none.
 
     Raises SourceError where none of them is there: another folder in their place would be a surprise.
     """
-    folders = remembered.get(host)
     if not folders:
         return None
-    there = [folder for folder in folders if os.path.exists(folder)]
-    if not there:
+    gone = gone_roots(folders)
+    if len(gone) == len(folders):
         raise SourceError(f"{', '.join(folders)}: no longer there; name a folder with --root")
-    return there
+    return [folder for folder in folders if folder not in gone]
+
+
+def gone_roots(folders: Sequence[str]) -> tuple[str, ...]:
+    """Those of the remembered folders that are not there, or cannot be reached."""
+    return tuple(folder for folder in folders if not os.path.exists(folder))
 
 
 def discover(roots: Sequence[str | os.PathLike[str]] | None, host: str) -> Discovery:
@@ -99,7 +103,7 @@ def discover(roots: Sequence[str | os.PathLike[str]] | None, host: str) -> Disco
             raise SourceError("a root is empty: name a folder with --root")
         wanted = [_expanded(Path(root)) for root in roots]
     real = _without_nested(_existing(wanted))
-    warnings: list[str] = []
+    warnings = _not_there(wanted) if roots is None else []
     links: list[str] = []
     unlisted: list[str] = []
     files: dict[str, FoundFile] = {}
@@ -142,6 +146,14 @@ def _is_folder(path: Path) -> bool:
         return S_ISDIR(path.stat().st_mode)
     except OSError as error:
         return isinstance(error, PermissionError)
+
+
+def _not_there(present: Collection[Path]) -> list[str]:
+    """What to say of folders that the environment names and that are missing; without its word, any may be."""
+    if not os.environ.get("CLAUDE_CONFIG_DIR", "").strip():
+        return []
+    missing = [root for root in default_roots(os.environ) if root not in present]
+    return [f"{root}: not there, although $CLAUDE_CONFIG_DIR names it" for root in missing]
 
 
 def _existing(roots: Iterable[Path]) -> list[str]:

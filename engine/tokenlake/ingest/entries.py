@@ -147,7 +147,8 @@ def write(
     con.execute("create or replace temp table new_files as " + _NEW_FILES)
     con.execute(
         "update new_files set kind = 'not-jsonl'"
-        f" where records = 0 and rejects > 0 and coalesce(rejected_bytes, 1) > 0 and kind <> 'stream-json' and not {IS_BESIDE}"
+        " where records = 0 and rejects > 0 and coalesce(rejected_bytes, 1) > 0"  # a damaged archive may be one
+        f" and kind <> 'stream-json' and not {IS_BESIDE}"
     )
     con.execute("set variable now = ?", [now])
     _hold(con, "departed", ids(departed))

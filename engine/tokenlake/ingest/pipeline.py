@@ -15,7 +15,7 @@ from tokenlake.errors import LakeDamagedError, SourceError
 from tokenlake.ingest import beside, history, quota, writing
 from tokenlake.ingest.beside import Look
 from tokenlake.ingest.commit import commit
-from tokenlake.ingest.discover import Discovery, is_below, present_default_roots, remembered_roots, shown
+from tokenlake.ingest.discover import Discovery, gone_roots, is_below, present_default_roots, remembered_roots, shown
 from tokenlake.ingest.plan import Plan, look
 from tokenlake.ingest.summary import IngestSummary
 from tokenlake.schema import SCHEMA_VERSION
@@ -83,7 +83,7 @@ def ingest(
         files_unchanged=news.todo.unchanged,
         files_departed=len(news.todo.departed),
         files_refused=len(news.todo.refused),
-        warnings=(*news.warnings, *summary.warnings),
+        warnings=(*news.warnings, *_not_undone(found.settings, keep_text, found.commit), *summary.warnings),
     )
     if totals:
         of_this_ingest = summary
@@ -97,12 +97,13 @@ def ingest(
 
 @dataclass(frozen=True, slots=True)
 class _News:
-    """What the roots hold, and what of it `snapshot` lacks."""
+    """What the roots hold, and what of it `snapshot` lacks; `gone` are remembered roots that are not there."""
 
     snapshot: Snapshot
     discovery: Discovery
     todo: Plan
     beside: tuple[Look, ...]
+    gone: tuple[str, ...]
 
     @property
     def any(self) -> bool:
@@ -113,7 +114,8 @@ class _News:
     def warnings(self) -> tuple[str, ...]:
         """What could not be looked at or read."""
         beside = (warning for look in self.beside for warning in look.todo.warnings)
-        return (*self.discovery.warnings, *self.todo.warnings, *beside)
+        gone = (f"{folder}: no longer there; what was read of it before is kept" for folder in self.gone)
+        return (*gone, *self.discovery.warnings, *self.todo.warnings, *beside)
 
     @property
     def could_not_be_read(self) -> str | None:
@@ -135,13 +137,13 @@ def _look(
 
     try:
         entries = ledger.load(con, snapshot)
-        wanted = roots if roots is not None else remembered_roots(snapshot.settings.roots, host)
-        discovery, todo = look(wanted, host, entries)
+        remembered = snapshot.settings.roots.get(host, ()) if roots is None else ()
+        discovery, todo = look(roots if roots is not None else remembered_roots(remembered), host, entries)
         looks = (
             *beside.look(quota.KIND, quota.places(discovery.roots, snapshot.root, host), entries),
             *beside.look(history.KIND, history.places(discovery, host), entries),
         )
-        return _News(snapshot, discovery, todo, looks)
+        return _News(snapshot, discovery, todo, looks, gone_roots(remembered))
     except duckdb.Error as error:
         raise _damaged(snapshot, error) from error
 
@@ -178,6 +180,15 @@ def _told(
         settings.keep_raw if keep_raw is None else keep_raw,
         {**settings.roots, host: tuple(sorted(known))} if known else settings.roots,
     )
+
+
+def _not_undone(before: Settings, keep_text: bool | None, commit: int) -> tuple[str, ...]:
+    """What to say where texts are kept from now on, or no longer, in a lake that has been filled already."""
+    if not commit or keep_text is None or keep_text == before.keep_text:
+        return ()
+    if keep_text:
+        return ("texts are kept from now on; of what was read before there are none: ingest into a new --lake for all",)
+    return ("texts are left out from now on; those that were read before stay: ingest into a new --lake without any",)
 
 
 def _write(

@@ -175,6 +175,9 @@ def _attempt(snapshot: Snapshot, settings: Settings, answer: Answer, needs: Need
         # Whatever DuckDB says about a file of the lake is about the lake, not about the query.
         if isinstance(cause, duckdb.Error):
             only_lake = cause is error or not needs.get("allow_external")  # what is said beside the rows reads no other
+            if isinstance(cause, duckdb.OutOfMemoryException):
+                reason = explained(cause)[0].partition(" (")[0]
+                raise QueryError(f"{reason}: ask for less at a time, with --since for one") from error
             if said := damage.told(snapshot, cause, explained(cause)[0], only_lake=only_lake):
                 raise said from error
         if cause is error:
