@@ -63,7 +63,9 @@ def leftovers(lake: Path) -> set[str]:
     present = {str(path.relative_to(lake)) for path in lake.rglob("*") if path.is_file()}
     if gone := named - present:
         raise FileNotFoundError(f"{lake}: the catalog names {', '.join(sorted(gone))}")
-    return present - named - {catalog.CATALOG_NAME, catalog.SAMPLES_NAME, lock.LOCK_NAME}
+    others = present - named - {catalog.CATALOG_NAME, catalog.SAMPLES_NAME}
+    # Beside the lock may lie who held it last: the next who takes it says so anew.
+    return {name for name in others if not name.startswith(lock.LOCK_NAME)}
 
 
 def state(lake: Path) -> dict[str, tuple[int, int, int]]:
