@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from tokenlake.ingest.told import Told
 
 
+_REMEMBERED_BYTES = 8 << 10
+"""What is held of a transcript once it was read, in tables, objects and gaps between them, as measured."""
+
+
 class Lines(Protocol):
     """Where batches of lines come from: transcripts on disk (read.Reader), or lines that the lake kept."""
 
@@ -119,14 +123,17 @@ class Ingestion:
         """Parses batches, one parser a thread, until the segment is full; whether there are no more."""
         lock = threading.Lock()
         parsed_bytes, complete = 0, False
+        # What is remembered takes the place of lines: so the peak does not grow with the corpus.
+        remembered_bytes = _REMEMBERED_BYTES * len(self.reader.progress)
+        segment_bytes = max(1, self.segment_bytes // 4, self.segment_bytes - remembered_bytes)
 
         def work(parser: Parser) -> None:
             nonlocal parsed_bytes, complete
             while True:
                 with lock:
-                    batch = None if parsed_bytes >= self.segment_bytes else next(batches, None)
+                    batch = None if parsed_bytes >= segment_bytes else next(batches, None)
                     if batch is None:
-                        complete = complete or parsed_bytes < self.segment_bytes
+                        complete = complete or parsed_bytes < segment_bytes
                         break
                     parsed_bytes += int(batch.ends[-1])
                 held_bytes = parser.add(batch)
