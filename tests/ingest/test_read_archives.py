@@ -100,7 +100,8 @@ DIGESTS = b"".join(hashlib.sha256(n.to_bytes(2)).hexdigest().encode() + b"\n" fo
 
 @pytest.mark.parametrize(
     ("behind", "error"),
-    [(bytes(512), None), (bytes(9) + gzip.compress(b"more\n"), None), (b"garbage", "Not a gzipped file")],
+    [(bytes(512), None), (bytes(9) + gzip.compress(b"more\n", mtime=0), None), (b"garbage", "Not a gzipped file")],
+    ids=["padding", "another member", "garbage"],
 )
 def test_what_stands_behind_the_end_of_a_gz_adds_nothing(tmp_path: Path, behind: bytes, error: str | None) -> None:
     """Zeros fill up a tape's block; another member goes on."""
