@@ -24,7 +24,7 @@ def check(file: Path, lake: Path | None, roots: Sequence[Path]) -> None:
 
     folder = _real(Lake(lake).path)
     real = _real(file)  # it is the file behind links that would be written
-    lakes = [parent for parent in real.parents if (parent / catalog.CATALOG_NAME).exists()]
+    lakes = [parent for parent in real.parents if catalog.exists(parent)]
     if real.is_relative_to(folder) or lakes:
         raise UsageError(f"--output {file}: is in the folder of a lake, {(*lakes, folder)[0]}: name another place")
     for root in _folders_of_transcripts(folder, roots):

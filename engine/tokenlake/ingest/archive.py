@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import zlib
 from types import TracebackType
 from typing import Any
@@ -69,6 +68,8 @@ class Archive:
 
     def _opened(self) -> Any:
         if self.path.endswith(".gz"):
+            import gzip
+
             return gzip.open(self.path, "rb")
         import pyarrow as pa
 
