@@ -126,6 +126,7 @@ def bring(
                     f"create or replace table other_{table.name} as select * from ({rows})"
                     f" semi join (select file_id from segments where segment = {segment}) using (file_id)"
                 )
+        merger.gather()
         merger.merge()
         done += size
     for table in _AS_LOGGED:

@@ -107,6 +107,9 @@ class KeptLines:
         if held:
             yield self._batch(number, held)
 
+    def rest(self) -> None:
+        """Nothing to give back: each batch has a buffer of its own."""
+
     def _pieces(self) -> Iterator[pa.Table]:
         """The lines, as many at a time as fit a batch."""
         import pyarrow as pa

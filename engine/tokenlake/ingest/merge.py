@@ -108,9 +108,14 @@ class Merger:
             self.con.executemany("insert into replaced values (?)", [[file_id] for file_id in file_ids])
             self._replacing = True
 
-    def merge(self) -> None:
-        """Merges the rows that are new since the last call."""
+    def gather(self) -> None:
+        """Holds the rows that are new since the last call; what they are made from is not needed any more."""
         self._both((self._merge_session_files, self.con), (self._make_ready, self.cursors[1]))
+        self._both((self._gather_usage, self.cursors[0]), (self._gather_others, self.cursors[1]))
+
+    def merge(self) -> None:
+        """Merges the rows that were gathered."""
+        self._earlier_tool_rows = self._live(TOOL_ROWS)
         self._both((self._merge_requests, self.cursors[0]), (self._merge_others, self.cursors[1]))
         self._replacing = False
         self.con.execute("delete from replaced")
@@ -142,8 +147,14 @@ class Merger:
     def _make_ready(self, con: Connection) -> None:
         for statement in self.logged.made_before:
             con.execute(statement)
+
+    def _gather_usage(self, con: Connection) -> None:
+        con.execute(f"create or replace temp table new_usage_rows as {self.logged.usage_rows}")
+
+    def _gather_others(self, con: Connection) -> None:
         con.execute(f"create or replace table new_tool_rows as {self.logged.tool_rows}")
-        self._earlier_tool_rows = self._live(TOOL_ROWS)
+        for table in TEXTS, PROMPTS, EVENTS:
+            con.execute(f"create or replace temp table new_{table.name} as {getattr(self.logged, table.name)}")
 
     def _merge_session_files(self, con: Connection) -> None:
         live = self._live(SESSION_FILES)
@@ -170,30 +181,31 @@ class Merger:
 
     def _merge_requests(self, con: Connection) -> None:
         known = self._knows(USAGE_ROWS)
-        # `usage` are all rows of the keys at hand: in a lake without any, the new ones.
-        new = "new_usage_rows" if known else "usage"
-        con.execute(f"create or replace temp table {new} as {self.logged.usage_rows}")
-        self._gather_searches(con)
+        self._find_searches(con)
         hit: list[str] = []
         if known:
             gone = [_NO_LONGER_SEARCHED.format(earlier=self._earlier_tool_rows)] if self._replacing else []
             self._touch(con, USAGE_ROWS, "key", "new_usage_rows", extra=[_SEARCHED_ANEW, *gone])
             logged = partitions.relation(USAGE_ROWS, self._hit(con, USAGE_ROWS, "key"))
             con.execute(
-                f"create or replace temp table usage as select * from {logged}"
+                f"create or replace temp table earlier_rows as select * from {logged}"
                 " anti join replaced using (file_id) semi join touched on key = touched_id"
-                " union all by name select * from new_usage_rows"
             )
             hit = self._hit(con, REQUESTS, "key")
             owned = f"{partitions.relation(REQUESTS, hit)} semi join touched on key = touched_id"
             self._touch_sessions(con, f"select session_id from {owned}")
+        self._append(con, USAGE_ROWS, "select * from new_usage_rows")
+        # `usage` are all rows of the keys at hand: the new ones, and once these are written, the earlier ones.
+        con.execute("alter table new_usage_rows rename to usage")
+        if known:
+            con.execute("insert into usage by name select * from earlier_rows")
         con.execute("create or replace temp table merged_rows as " + dedup.REQUESTS)
         self._touch_sessions(con, "select session_id from merged_rows")
+        _drop(con, "usage", "earlier_rows")
         self._put(con, REQUESTS, "select * from merged_rows", hit)
-        self._append(con, USAGE_ROWS, f"select * from {new}")
-        _drop(con, "usage", "new_usage_rows", "merged_rows", "tool_results", "tool_uses", "searches")
+        _drop(con, "merged_rows", "tool_results", "tool_uses", "searches")
 
-    def _gather_searches(self, con: Connection) -> None:
+    def _find_searches(self, con: Connection) -> None:
         """Fills `searches` for the requests whose calls, or their results, are new."""
         every = f"(select * from {self._earlier_tool_rows} anti join replaced using (file_id) union all by name"
         every += " select * from new_tool_rows)"
@@ -215,12 +227,10 @@ class Merger:
             self._append(con, RECORDS, f"select * from {self._live(RECORDS)} limit 0")
         if self._concerns(con, "new_tool_rows"):
             self._merge_tools(con)
-        logged = self.logged
-        for table, query in ((TEXTS, logged.texts), (PROMPTS, logged.prompts), (EVENTS, logged.events)):
-            con.execute(f"create or replace temp table new_{table.name} as {query}")
+        for table in TEXTS, PROMPTS, EVENTS:
             if self._concerns(con, f"new_{table.name}"):
                 self._merge_copies(con, table)
-            _drop(con, f"new_{table.name}", "ranked", "copied", "merged_rows", "earlier_rows")
+            _drop(con, f"new_{table.name}", "ranked", "copied", "earlier_rows")
 
     def _concerns(self, con: Connection, new: str) -> bool:
         """Whether anything of a table may come out differently now."""
@@ -241,10 +251,9 @@ class Merger:
             )
             rows += " union all by name select * from earlier_rows"
         con.execute(f"create or replace temp view tool_rows_now as {rows}")
-        con.execute("create or replace temp table merged_rows as " + dedup.TOOL_CALLS)
-        self._put(con, TOOL_CALLS, "select * from merged_rows", hit)
+        self._put(con, TOOL_CALLS, dedup.TOOL_CALLS, hit)
         self._append(con, TOOL_ROWS, "select * from new_tool_rows")
-        _drop(con, "merged_rows", "earlier_rows")
+        _drop(con, "earlier_rows")
 
     def _merge_copies(self, con: Connection, table: Table) -> None:
         copies = COPIES[table.name]
@@ -274,11 +283,8 @@ class Merger:
         con.execute("create or replace temp table ranked as " + dedup.RANKED_COPIES)
         kept = "select * from all_candidates anti join copied using (id)"
         kept += " union all by name select * exclude (copy) from ranked where copy = 1"
-        if known:  # its sources are rewritten while it is written
-            con.execute(f"create or replace temp table merged_rows as {kept}")
-            kept = "select * from merged_rows"
-            if table is PROMPTS:
-                self._touch_sessions(con, "select session_id from earlier_rows", kept)
+        if known and table is PROMPTS:
+            self._touch_sessions(con, "select session_id from earlier_rows", kept)
         self._put(con, table, kept, hit)
         self._put(con, copies, "select * exclude (copy) from ranked where copy > 1", hit_copies)
 

@@ -73,9 +73,9 @@ class Reader:
         self._finished = 0
         self._prefix = Prefix()  # of the transcript that is being read
         # In turn: one buffer for each parser, one that is being filled.
-        self._free: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
+        self._free: queue.SimpleQueue[bytearray | None] = queue.SimpleQueue()
         for _ in range(parsers + 1):
-            self._free.put(bytearray(batch_bytes + 1))
+            self._free.put(None)  # made when it is needed
 
     def batches(self) -> Iterator[Batch]:
         """Every batch in order; reading goes on in a thread of its own, one batch ahead."""
@@ -101,13 +101,23 @@ class Reader:
                 yield item
         finally:
             stop.set()
-            self._free.put(bytearray(self.batch_bytes + 1))
+            self._free.put(None)
             with suppress(queue.Empty):
                 ready.get_nowait()
             thread.join(timeout=5)
 
+    def rest(self) -> None:
+        """Gives back the buffers that are not in use: no batch is asked for in a while."""
+        with suppress(queue.Empty):
+            for _ in range(self._free.qsize()):
+                self._free.get_nowait()
+                self._free.put(None)
+
+    def _buffer(self) -> bytearray:
+        return self._free.get() or bytearray(self.batch_bytes + 1)
+
     def _fill(self) -> Iterator[Batch]:
-        batch = _Filling(self._free.get())
+        batch = _Filling(self._buffer())
         for task in self.tasks:
             progress = self.progress[task.file_id] = Progress(task.start, task.first_line - 1)
             self._prefix = Prefix()
@@ -148,7 +158,7 @@ class Reader:
                 if batch.fill:
                     rest = bytes(memoryview(batch.buffer)[batch.fill : batch.fill + held])
                     yield batch
-                    fresh = _Filling(self._free.get())
+                    fresh = _Filling(self._buffer())
                     if held >= len(fresh.buffer):  # a giant line is still being read
                         fresh.buffer = bytearray(held + 1)
                     batch.buffer, batch.fill = fresh.buffer, 0
@@ -257,7 +267,7 @@ class Reader:
         def release() -> None:
             # A buffer that grew for a giant line is let go.
             keep = len(buffer) == self.batch_bytes + 1
-            self._free.put(buffer if keep else bytearray(self.batch_bytes + 1))
+            self._free.put(buffer if keep else None)
 
         self._finished += 1
         return Batch(

@@ -41,6 +41,9 @@ class Lines(Protocol):
     def batches(self) -> Iterator[Batch]:
         """Every batch, the lines of a transcript in their order; progress and rejects are complete after the last."""
 
+    def rest(self) -> None:
+        """Gives back memory: no batch is asked for in a while."""
+
 
 class Ingestion:
     """The state of one ingest: `snapshot` grows with every merged segment and is published by the caller.
@@ -155,6 +158,7 @@ class Ingestion:
         import pyarrow as pa
 
         con = self.con
+        self.reader.rest()
         writing.give_back_memory(con)
         # A file that cannot be read after all keeps its earlier rows: they are forgotten once there are others.
         anew = {i for i in self.unread if self._is_read(i, complete)}
@@ -166,13 +170,16 @@ class Ingestion:
             tables = [table for parser in self.parsers for table in parser.parsed[name]]
             for connection in (con, *self.merger.cursors):  # what is registered is known to one connection only
                 connection.register(name, pa.concat_tables(tables))
-        self.merger.merge()
+        self.merger.gather()
         entries.count(con)
         for connection in (con, *self.merger.cursors):
             for name in PARSED:
                 connection.unregister(name)
         for parser in self.parsers:
             parser.clear()
+        del tables
+        writing.give_back_memory(con)
+        self.merger.merge()
 
     def _is_read(self, file_id: int, complete: bool) -> bool:
         progress = self.reader.progress.get(file_id)
