@@ -56,8 +56,8 @@ ROWS_OF_THE_OTHER = Logged(
     events=f"select * {_KEPT_DETAIL} from other_events",
 )
 
-# Segments hold rows, not transcripts: of these, the rows that are kept take up a fraction.
-_ROWS_SEGMENT_BYTES = 4 * SEGMENT_BYTES
+# Of transcripts: the rows that are kept of them take up a twelfth.
+_ROWS_SEGMENT_BYTES = 12 * SEGMENT_BYTES
 
 _SEGMENTS = """
 -- In the order of time, so that what is merged together falls into few months, and so into few data files.

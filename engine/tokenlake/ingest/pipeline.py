@@ -26,8 +26,8 @@ from tokenlake.store.newest import on_newest
 if TYPE_CHECKING:
     import duckdb
 
-SEGMENT_BYTES = 328 << 20
-"""Bytes of transcripts whose rows are held before they are merged into the lake, at the most."""
+SEGMENT_BYTES = 100 << 20
+"""Bytes of what was parsed of transcripts, a fifth of them, at which it is merged into the lake."""
 
 
 def ingest(

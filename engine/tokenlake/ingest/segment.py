@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from tokenlake.ingest.told import Told
 
 
-_REMEMBERED_BYTES = 8 << 10
-"""What is held of a transcript once it was read, in tables, objects and gaps between them, as measured."""
+_REMEMBERED_BYTES = 3 << 10
+"""What is held of a transcript once it was read is as much memory as the merging of so many parsed bytes takes."""
 
 
 class Lines(Protocol):
@@ -125,28 +125,25 @@ class Ingestion:
     def _parse_segment(self, batches: Iterator[Batch], tell: Callable[[], None]) -> bool:
         """Parses batches, one parser a thread, until the segment is full; whether there are no more."""
         lock = threading.Lock()
-        parsed_bytes, complete = 0, False
-        # What is remembered takes the place of lines: so the peak does not grow with the corpus.
+        held_bytes, complete = 0, False
+        # What is remembered takes the place of rows: so the peak does not grow with the corpus.
         remembered_bytes = _REMEMBERED_BYTES * len(self.reader.progress)
         segment_bytes = max(1, self.segment_bytes // 4, self.segment_bytes - remembered_bytes)
 
         def work(parser: Parser) -> None:
-            nonlocal parsed_bytes, complete
+            nonlocal held_bytes, complete
             while True:
                 with lock:
-                    batch = None if parsed_bytes >= segment_bytes else next(batches, None)
+                    batch = None if held_bytes >= segment_bytes else next(batches, None)
                     if batch is None:
-                        complete = complete or parsed_bytes < segment_bytes
+                        complete = complete or held_bytes < segment_bytes
                         break
-                    parsed_bytes += int(batch.ends[-1])
-                held_bytes = parser.add(batch)
+                parsed_bytes = parser.add(batch)
                 if self.keep_raw:
                     self._write_records(parser, batch)
-                size = int(batch.ends[-1])
                 batch.release()
                 with lock:
-                    # Of lines that are mostly text to be kept, fewer are merged at once.
-                    parsed_bytes += max(0, 4 * held_bytes - size)
+                    held_bytes += parsed_bytes
                     tell()
 
         with ThreadPoolExecutor(len(self.parsers), "tokenlake-parser") as pool:
