@@ -104,6 +104,7 @@ def tokenlake(debug: bool) -> None:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """The entry point: never returns, never shows a traceback unless --debug asks for it."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    _open_streams()
     sys.exit(int(run(given)))
 
 
@@ -150,6 +151,13 @@ def run(arguments: list[str]) -> ExitCode:
         messages.fail(f"{type(error).__name__}: {place}{'' if debug else '; run with --debug for the traceback'}")
         return ExitCode.UNEXPECTED
     return ExitCode.OK
+
+
+def _open_streams() -> None:
+    """Where the caller closed one (`>&-`), there is nothing to read, and nobody to be told: no error."""
+    for name, mode in ("stdin", "r"), ("stdout", "w"), ("stderr", "w"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - to the end
 
 
 def _trace(debug: bool) -> None:

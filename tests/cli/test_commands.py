@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -212,6 +213,18 @@ def test_a_reader_that_leaves_is_no_error(lake) -> None:
         head.stdout.close()
         assert head.wait() == 0
         assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("closed", "query", "code"), [(">&-", "select 1", 0), ("2>&-", "select 1", 0), ("<&-", "-", 2)], ids=str
+)
+def test_a_closed_stream_is_no_error(lake, closed: str, query: str, code: int) -> None:
+    command = shlex.join([*COMMAND, "sql", query, "--no-refresh", "--lake", str(lake.root)])
+    done = subprocess.run(
+        ["sh", "-c", f"{command} {closed}"], env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    said = "" if code == 0 else "tokenlake: there is no SQL to run\n"
+    assert (done.returncode, done.stderr) == (code, said)
 
 
 def test_binary_formats_are_not_written_to_a_terminal(report, monkeypatch: pytest.MonkeyPatch) -> None:
