@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import shlex
 import subprocess
 import sys
 from collections.abc import Iterator

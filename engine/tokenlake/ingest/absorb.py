@@ -123,14 +123,14 @@ def bring(
             )
             with compare.reading(theirs):
                 con.execute(
-                    f"create or replace table other_{table.name} as select * from ({rows})"
+                    f"create table other_{table.name} as select * from ({rows})"
                     f" semi join (select file_id from segments where segment = {segment}) using (file_id)"
                 )
         merger.gather()
+        for table in _AS_LOGGED:
+            con.execute(f"drop table other_{table.name}")
         merger.merge()
         done += size
-    for table in _AS_LOGGED:
-        con.execute(f"drop table other_{table.name}")
     merger.finish(raw_files)
     if progress is not None:
         progress(total, total)
