@@ -101,7 +101,7 @@ def _mark_stages(tell: Tell) -> None:
 
     before(segment.Ingestion, "_parse_segment", "parsing")
     before(segment.Ingestion, "_merge_segment", "merging")
-    for step in ("merge", "finish", "replace_whole"):
+    for step in ("gather", "merge", "finish", "replace_whole"):
         before(merge.Merger, step, "merging")
     for module in (pipeline, absorb, rebuild):
         before(module, "commit", "committing")
@@ -112,7 +112,7 @@ def _cut_segments(segment_bytes: int) -> None:
     from tokenlake.ingest import absorb, kept, pipeline, rebuild, segment
 
     for module in (pipeline, rebuild):
-        _set(module, "SEGMENT_BYTES", segment_bytes)
+        _set(module, "SEGMENT_BYTES", segment_bytes // 8)  # of what is parsed, not of lines
     _set(absorb, "_ROWS_SEGMENT_BYTES", segment_bytes)
     for module in (segment, kept):
         _set(module, "BATCH_BYTES", segment_bytes)

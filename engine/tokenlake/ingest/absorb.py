@@ -56,7 +56,7 @@ ROWS_OF_THE_OTHER = Logged(
     events=f"select * {_KEPT_DETAIL} from other_events",
 )
 
-# Of transcripts: the rows that are kept of them take up a twelfth.
+# Of transcripts: the rows that are kept of ordinary ones take up a twelfth.
 _ROWS_SEGMENT_BYTES = 12 * SEGMENT_BYTES
 
 _SEGMENTS = """

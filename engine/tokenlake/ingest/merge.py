@@ -103,18 +103,18 @@ class Merger:
             cursor.execute("set variable keep_text = ?", [snapshot.settings.keep_text])
 
     def forget(self, file_ids: Collection[int]) -> None:
-        """Lets the next merge take away the earlier rows of transcripts."""
+        """Lets the next `gather` and `merge` take away the earlier rows of transcripts."""
         if file_ids:
             self.con.executemany("insert into replaced values (?)", [[file_id] for file_id in file_ids])
             self._replacing = True
 
     def gather(self) -> None:
-        """Holds the rows that are new since the last call; what they are made from is not needed any more."""
+        """Holds the rows that are new, and merges what is known of sessions; what was parsed is not needed any more."""
         self._both((self._merge_session_files, self.con), (self._make_ready, self.cursors[1]))
         self._both((self._gather_usage, self.cursors[0]), (self._gather_others, self.cursors[1]))
 
     def merge(self) -> None:
-        """Merges the rows that were gathered."""
+        """Merges all other rows that were gathered."""
         self._earlier_tool_rows = self._live(TOOL_ROWS)
         self._both((self._merge_requests, self.cursors[0]), (self._merge_others, self.cursors[1]))
         self._replacing = False

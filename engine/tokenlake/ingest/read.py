@@ -108,10 +108,10 @@ class Reader:
 
     def rest(self) -> None:
         """Gives back the buffers that are not in use: no batch is asked for in a while."""
-        with suppress(queue.Empty):
+        with suppress(queue.Empty):  # the reading thread may have been faster
             for _ in range(self._free.qsize()):
                 self._free.get_nowait()
-                self._free.put(None)
+                self._free.put(None)  # at once: it may be waiting for one
 
     def _buffer(self) -> bytearray:
         return self._free.get() or bytearray(self.batch_bytes + 1)

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 _REMEMBERED_BYTES = 3 << 10
 """What is held of a transcript once it was read is as much memory as the merging of so many parsed bytes takes."""
 
+_LINES_TO_PARSED = 4
+"""How many bytes of lines one parsed byte is expected of, while other parsers may begin another batch."""
+
 
 class Lines(Protocol):
     """Where batches of lines come from: transcripts on disk (read.Reader), or lines that the lake kept."""
@@ -138,12 +141,14 @@ class Ingestion:
                     if batch is None:
                         complete = complete or held_bytes < segment_bytes
                         break
+                    expected_bytes = int(batch.ends[-1]) // _LINES_TO_PARSED
+                    held_bytes += expected_bytes
                 parsed_bytes = parser.add(batch)
                 if self.keep_raw:
                     self._write_records(parser, batch)
                 batch.release()
                 with lock:
-                    held_bytes += parsed_bytes
+                    held_bytes += parsed_bytes - expected_bytes
                     tell()
 
         with ThreadPoolExecutor(len(self.parsers), "tokenlake-parser") as pool:
