@@ -160,8 +160,6 @@ class Ingestion:
         import pyarrow as pa
 
         con = self.con
-        self.reader.rest()
-        writing.give_back_memory(con)
         # A file that cannot be read after all keeps its earlier rows: they are forgotten once there are others.
         anew = {i for i in self.unread if self._is_read(i, complete)}
         self.unread -= anew
@@ -180,6 +178,7 @@ class Ingestion:
         for parser in self.parsers:
             parser.clear()
         del tables
+        self.reader.rest()
         writing.give_back_memory(con)
         self.merger.merge()
 
