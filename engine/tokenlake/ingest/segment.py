@@ -160,6 +160,7 @@ class Ingestion:
         import pyarrow as pa
 
         con = self.con
+        self.reader.rest()
         # A file that cannot be read after all keeps its earlier rows: they are forgotten once there are others.
         anew = {i for i in self.unread if self._is_read(i, complete)}
         self.unread -= anew
@@ -178,7 +179,6 @@ class Ingestion:
         for parser in self.parsers:
             parser.clear()
         del tables
-        self.reader.rest()
         writing.give_back_memory(con)
         self.merger.merge()
 
