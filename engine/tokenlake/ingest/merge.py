@@ -284,7 +284,7 @@ class Merger:
         kept = "select * from all_candidates anti join copied using (id)"
         kept += " union all by name select * exclude (copy) from ranked where copy = 1"
         if known and table is PROMPTS:
-            self._touch_sessions(con, "select session_id from earlier_rows", kept)
+            self._touch_sessions(con, "select session_id from all_candidates")
         self._put(con, table, kept, hit)
         self._put(con, copies, "select * exclude (copy) from ranked where copy > 1", hit_copies)
 
